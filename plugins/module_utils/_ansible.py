@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where Ansible ends and the runtime begins: nothing else in module_utils imports ansible.
+
+A module hands over its argument_spec and a function that turns the parameters into a `Job`; this file does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._lxc.errors import LxcError
+from ._lxc.reconcile.plan import Job, Report
+
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL")
+RESULT_LIMIT = 100_000
+RESERVED = ("path", "dest")
+
+
+def shared_options() -> dict[str, Any]:
+    """The block that every module of the action group takes, so that `module_defaults` for the group work."""
+    return {
+        "lxc_path": {"type": "path"},
+        "log_file": {"type": "path", "aliases": ["container_log"]},
+        "log_level": {"type": "str", "choices": list(LOG_LEVELS), "aliases": ["container_log_level"]},
+    }
+
+
+def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], *, needs_root: bool = True, **rules: Any) -> None:
+    """Run a module. `job` gets the parameters that were said (None is left out); `rules` go to AnsibleModule."""
+    module = AnsibleModule(argument_spec={**shared_options(), **argument_spec}, supports_check_mode=True, **rules)
+    log = _Log(module.params["log_file"], module.params["log_level"])
+    try:
+        if needs_root and os.geteuid() != 0:
+            module.fail_json(msg=f"This module needs root on the host of the containers, and runs as uid {os.geteuid()}", hint="Add become: true")
+        work = job({key: value for key, value in module.params.items() if value is not None})
+        report = work.predict() if module.check_mode else work.apply()
+    except LxcError as error:
+        log.write("ERROR", error.message)
+        module.fail_json(msg=error.message, **bounded(failure(error)))
+    except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
+    log.report(report)
+    _finish(module, report)
+
+
+def failure(error: LxcError) -> dict[str, Any]:
+    """What fail_json returns beside the message: the step, the object, the errno, the hint, the last lines of the log."""
+    return {**error.details(), "error": type(error).__name__}
+
+
+def _finish(module: AnsibleModule, report: Report) -> None:
+    for warning in report.warnings:
+        module.warn(warning)
+    values: dict[str, Any] = {**report.result}
+    diffs = [diff._asdict() for diff in report.diff]
+    if diffs and module._diff:  # as every module does: there is no public name for it
+        values["diff"] = diffs[0] if len(diffs) == 1 else diffs
+    values = bounded(values)
+    if report.failed:
+        module.fail_json(msg=report.failed, changed=report.changed, **values)
+    module.exit_json(changed=report.changed, **values)
+
+
+def bounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The result kept under 100 kB (a controller may throw a larger one away whole), and without the names that make
+    exit_json stat a file and add its facts."""
+    result = {key: value for key, value in values.items() if key not in RESERVED}
+    for text, items in ((20_000, 1000), (8_000, 400), (2_000, 100), (500, 25), (100, 5)):
+        if _size(result) <= RESULT_LIMIT:
+            return result
+        result = {key: _shortened(value, text, items) for key, value in result.items()}
+        result["truncated"] = True
+    return result if _size(result) <= RESULT_LIMIT else {"truncated": True}
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value, default=str))
+
+
+def _shortened(value: object, text: int, items: int) -> object:
+    """Long texts and lists lose their beginning: the end of a log or of an output says what went wrong."""
+    if isinstance(value, str):
+        return value if len(value) <= text else f"[{len(value) - text} characters left out]{value[-text:]}"
+    if isinstance(value, (list, tuple)):
+        return [_shortened(item, text, items) for item in value[-items:]]
+    if isinstance(value, dict):
+        return {key: _shortened(item, text, items) for key, item in value.items()}
+    return value
+
+
+class _Log:
+    """The task's own lines in `log_file`, in the form of LXC's log files."""
+
+    def __init__(self, file: str | None, level: str | None) -> None:
+        self._file = file
+        self._level = LOG_LEVELS.index(level or "ERROR")
+
+    def write(self, level: str, text: str) -> None:
+        if not self._file or LOG_LEVELS.index(level) < self._level:
+            return
+        stamp = time.strftime("%Y%m%d%H%M%S")
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write("".join(f"hostkit.lxc {stamp} {level} {line}\n" for line in text.splitlines()))
+
+    def report(self, report: Report) -> None:
+        actions = report.result.get("actions", [])
+        for action in actions if isinstance(actions, list) else []:
+            self.write("INFO", str(action))
+        for warning in report.warnings:
+            self.write("WARN", warning)
+        if report.failed:
+            self.write("ERROR", report.failed)
