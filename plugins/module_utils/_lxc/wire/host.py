@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own speech with the host's monitor: one request, one reply, each a length (32 bits, network order) and that much JSON.
+
+    {"version": 1, "op": "start", ...}   ->   {"version": 1, "ok": true, ...}
+                                         or   {"version": 1, "ok": false, "error": {"kind": "StepError", "message": ..., "details": {...}}}
+
+Both ends use what stands here. The monitor's loop feeds a `Decoder` and sends what `encode` returns; nothing blocks but `request`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from .. import errors
+from ..paths import MONITOR_SOCKET
+from .protocol import NotRunning, ProtocolError
+
+PROTOCOL_VERSION = 1
+MAX_MESSAGE = 4 * 1024 * 1024
+
+_LENGTH = struct.Struct("!I")
+
+
+class NoMonitor(errors.LxcError):
+    """No monitor listens on the host's socket."""
+
+
+_KINDS: dict[str, type[errors.LxcError]] = {
+    kind.__name__: kind
+    for kind in (errors.LxcError, errors.NotFound, errors.InUse, errors.Unsupported, errors.TimedOut, NoMonitor, NotRunning, ProtocolError)
+}
+
+
+def encode(message: Mapping[str, object]) -> bytes:
+    """The bytes of one message; ProtocolError when it is too long for the other end."""
+    text = json.dumps({"version": PROTOCOL_VERSION, **message}, default=repr).encode("ascii")
+    if len(text) > MAX_MESSAGE:
+        raise ProtocolError(f"A message of {len(text)} bytes is longer than {MAX_MESSAGE}")
+    return _LENGTH.pack(len(text)) + text
+
+
+class Decoder:
+    """Takes bytes as they come and gives whole messages back."""
+
+    def __init__(self, limit: int = MAX_MESSAGE) -> None:
+        self.limit = limit
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished message are held."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The messages that are whole now; after a ProtocolError the connection is of no more use."""
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > self.limit:
+                raise ProtocolError(f"A message of {length} bytes is longer than {self.limit}")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            messages.append(_parse(bytes(self._buffer[_LENGTH.size : end])))
+            del self._buffer[:end]
+        return messages
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"A message is not JSON: {error}") from None
+    if not isinstance(message, dict) or type(message.get("version")) is not int:
+        raise ProtocolError("A message is not a JSON object with a version")
+    return message
+
+
+def check_request(message: Mapping[str, Any]) -> str:
+    """The operation that a request names; Unsupported when it speaks a later version than ours, for the server to answer."""
+    if message["version"] > PROTOCOL_VERSION:
+        raise errors.Unsupported(
+            f"The monitor speaks version {PROTOCOL_VERSION} of the protocol, the request version {message['version']}",
+            "Let the newer collection replace the monitor",
+        )
+    operation = message.get("op")
+    if not isinstance(operation, str):
+        raise ProtocolError("A request names no operation")
+    return operation
+
+
+def reply(body: Mapping[str, object]) -> dict[str, object]:
+    """The message that says it was done."""
+    return {**body, "ok": True}
+
+
+def failure(error: BaseException) -> dict[str, object]:
+    """The message that says why it was not done."""
+    return {"ok": False, "error": describe(error)}
+
+
+def describe(error: BaseException) -> dict[str, object]:
+    """An error as JSON values: also for one of several containers within a reply."""
+    if isinstance(error, errors.LxcError):
+        return {"kind": type(error).__name__, "message": error.message, "details": error.details()}
+    if isinstance(error, OSError):
+        step = errors.StepError.from_os("monitor", "Handle", str(error.filename or "the request"), error)
+        return {"kind": "StepError", "message": step.message, "details": step.details()}
+    return {"kind": "LxcError", "message": f"The monitor failed: {type(error).__name__}: {error}", "details": {}}
+
+
+def restore(described: object) -> errors.LxcError:
+    """The error that `describe` described, of the same class where this version knows it."""
+    if not isinstance(described, Mapping):
+        return ProtocolError("The monitor refused without a reason")
+    message = str(described.get("message", "The monitor refused without a reason"))
+    given = described.get("details")
+    details: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    error = _rebuild(str(described.get("kind", "")), message, details)
+    error.args = (message,)
+    error.message = message
+    return error
+
+
+def _rebuild(kind: str, message: str, details: Mapping[str, Any]) -> errors.LxcError:
+    hint = str(details.get("hint", ""))
+    if kind == "StepError":
+        return errors.StepError.from_details(details)
+    if kind == "ConfigError":
+        line = details.get("line")
+        number = line if isinstance(line, int) else 0
+        return errors.ConfigError(str(details.get("file", "")), number, str(details.get("key", "")), message, hint)
+    if kind == "BadValue":
+        bad = errors.BadValue(str(details.get("option", "")), None, str(details.get("expected", "")), hint)
+        bad.value = _Said(details.get("value", ""))
+        return bad
+    return _KINDS.get(kind, errors.LxcError)(message, hint)
+
+
+class _Said(str):
+    """A value of which only its repr() is known."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def request(op: str, body: Mapping[str, object] = {}, timeout: float = 10.0, path: str = MONITOR_SOCKET) -> dict[str, Any]:
+    """Ask the monitor and return its reply; raise the error that it replies, NoMonitor when nobody listens, TimedOut when it takes longer."""
+    deadline = time.monotonic() + timeout
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(path)
+            _check_peer(connection, path)
+            connection.sendall(encode({**body, "op": op}))
+            answer = _receive(connection, deadline)
+        except socket.timeout:
+            raise errors.TimedOut(f"The monitor did not answer {op} within {timeout:g} s") from None
+        except OSError as error:
+            _give_up(error, op, path)
+    if answer.get("ok") is True:
+        return answer
+    raise restore(answer.get("error"))
+
+
+def _check_peer(connection: socket.socket, path: str) -> None:
+    """Whoever could put a socket there must be root or ourselves, or it might lie to us."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", credentials)
+    if uid not in (0, os.geteuid()):
+        raise ProtocolError(f"{path} is held by uid {uid}")
+
+
+def _receive(connection: socket.socket, deadline: float) -> dict[str, Any]:
+    decoder = Decoder()
+    while True:
+        connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        data = connection.recv(65536)
+        if not data:
+            raise ProtocolError("The monitor closed the connection without a reply")
+        messages = decoder.feed(data)
+        if messages:
+            return messages[0]
+
+
+def _give_up(error: OSError, op: str, path: str) -> NoReturn:
+    if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
+        raise NoMonitor(f"No monitor listens on {path}") from None
+    if error.errno in (errno.EPIPE, errno.ECONNRESET):
+        raise ProtocolError(f"The monitor closed the connection during {op}") from None
+    raise errors.StepError.from_os("monitor", f"Request {op} at", path, error) from None
