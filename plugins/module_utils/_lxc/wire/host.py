@@ -16,12 +16,12 @@ import json
 import os
 import socket
 import struct
-import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from .. import errors
 from ..paths import MONITOR_SOCKET
+from . import connection
 from .protocol import NotRunning, ProtocolError
 
 PROTOCOL_VERSION = 1
@@ -155,37 +155,34 @@ class _Said(str):
 
 
 def request(op: str, body: Mapping[str, object] = {}, timeout: float = 10.0, path: str = MONITOR_SOCKET) -> dict[str, Any]:
-    """Ask the monitor and return its reply; raise the error that it replies, NoMonitor when nobody listens, TimedOut when it takes longer."""
-    deadline = time.monotonic() + timeout
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-        connection.settimeout(timeout)
-        try:
-            connection.connect(path)
-            _check_peer(connection, path)
-            connection.sendall(encode({**body, "op": op}))
-            answer = _receive(connection, deadline)
-        except socket.timeout:
-            raise errors.TimedOut(f"The monitor did not answer {op} within {timeout:g} s") from None
-        except OSError as error:
-            _give_up(error, op, path)
+    """Ask the monitor and return its reply, or raise the error it replies; NoMonitor when nobody listens."""
+    deadline = connection.Deadline(timeout)
+    try:
+        with connection.connect(path, deadline) as link:
+            _check_peer(link, path)
+            link.sendall(encode({**body, "op": op}), socket.MSG_NOSIGNAL)
+            answer = _receive(link, deadline)
+    except socket.timeout:
+        raise errors.TimedOut(f"The monitor did not answer {op} within {timeout:g} s") from None
+    except OSError as error:
+        _give_up(error, op, path)
     if answer.get("ok") is True:
         return answer
     raise restore(answer.get("error"))
 
 
-def _check_peer(connection: socket.socket, path: str) -> None:
+def _check_peer(link: socket.socket, path: str) -> None:
     """Whoever could put a socket there must be root or ourselves, or it might lie to us."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", credentials)
+    pid, uid, _gid = connection.peer(link)
     if uid not in (0, os.geteuid()):
-        raise ProtocolError(f"{path} is held by uid {uid}")
+        raise errors.InUse(f"{path} is held by pid {pid} of uid {uid}")
 
 
-def _receive(connection: socket.socket, deadline: float) -> dict[str, Any]:
+def _receive(link: socket.socket, deadline: connection.Deadline) -> dict[str, Any]:
     decoder = Decoder()
     while True:
-        connection.settimeout(max(deadline - time.monotonic(), 0.001))
-        data = connection.recv(65536)
+        link.settimeout(deadline.remaining())
+        data = link.recv(65536)
         if not data:
             raise ProtocolError("The monitor closed the connection without a reply")
         messages = decoder.feed(data)
