@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a container's processes are accounted: one cgroup of the same name in every hierarchy of the host.
+
+LXC 5's names: `lxc.payload.NAME`, with `-1`, `-2` … behind it while an older one is still populated, below
+`lxc.cgroup.dir` where that is set; `lxc.cgroup.dir.container` is the whole path. See cgroups(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..config.model import Config
+from ..errors import StepError
+from ..kernel import cgroupfs
+
+LEGACY, HYBRID, UNIFIED = 0, 1, 2
+_MAX_SUFFIX = 64
+
+
+class Cgroup(NamedTuple):
+    """One directory: its controllers (empty for v2 and for named hierarchies without one), where, and the version."""
+
+    controllers: tuple[str, ...]
+    mount_point: str
+    path: str
+    version: int
+
+    @property
+    def directory(self) -> str:
+        return f"{self.mount_point}{self.path}"
+
+
+def kind(cgroups: Iterable[Cgroup]) -> int:
+    """LEGACY, HYBRID or UNIFIED, as the command protocol numbers them."""
+    versions = {cgroup.version for cgroup in cgroups}
+    return UNIFIED if versions == {2} else HYBRID if 2 in versions else LEGACY
+
+
+def create(config: Config, name: str) -> list[Cgroup]:
+    """Make the cgroups, under the first name that is free in all hierarchies.
+
+    Raises StepError when a hierarchy refuses the directory for another reason than that it is taken.
+    """
+    hierarchies = cgroupfs.hierarchies()
+    fixed = config.get("lxc.cgroup.dir.container")
+    parent = config.get("lxc.cgroup.dir")
+    base = "/" + (fixed or (f"{parent}/" if parent else "") + f"lxc.payload.{name}").strip("/")
+    for suffix in [""] + [f"-{number}" for number in range(1, 1 if fixed else _MAX_SUFFIX)]:
+        cgroups = [Cgroup(h.controllers, h.mount_point, base + suffix, h.version) for h in hierarchies]
+        if all(_free(cgroup.directory) for cgroup in cgroups):
+            return _make(cgroups)
+    raise StepError("cgroup", "Create cgroup", base, errno.EBUSY, "the name is taken by running processes in every form tried")
+
+
+def _free(directory: str) -> bool:
+    """Nothing lives there: what an earlier run left empty is removed, what is populated is left alone."""
+    if not os.path.isdir(directory):
+        return True
+    if any(cgroupfs.procs(path) for path, _dirs, _files in os.walk(directory)):
+        return False
+    try:
+        cgroupfs.remove_tree(directory)
+    except OSError:
+        return False
+    return True
+
+
+def _make(cgroups: list[Cgroup]) -> list[Cgroup]:
+    made: list[Cgroup] = []
+    for cgroup in cgroups:
+        try:
+            _make_one(cgroup)
+        except OSError as error:
+            remove(made)
+            raise StepError.from_os("cgroup", "Create cgroup", cgroup.directory, error) from error
+        made.append(cgroup)
+    return made
+
+
+def _make_one(cgroup: Cgroup) -> None:
+    parts = cgroup.path.strip("/").split("/")
+    directory = cgroup.mount_point
+    for part in parts:
+        if cgroup.version == 2:
+            _enable_controllers(directory)
+        directory = f"{directory}/{part}"
+        os.makedirs(directory, 0o755, exist_ok=True)
+        if "cpuset" in cgroup.controllers:
+            _inherit_cpuset(directory)
+
+
+def _enable_controllers(directory: str) -> None:
+    """Hand every controller down, each for itself: one that is refused (busy, threaded) must not withhold the others."""
+    with open(f"{directory}/cgroup.controllers", encoding="ascii") as file:
+        available = file.read().split()
+    for controller in available:
+        try:
+            cgroupfs.write(directory, "cgroup.subtree_control", f"+{controller}")
+        except OSError:
+            continue
+
+
+def _inherit_cpuset(directory: str) -> None:
+    """A new v1 cpuset is empty, and nothing can join it until it has processors and memory nodes (cpusets(7))."""
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        if not cgroupfs.read(directory, file).strip():
+            cgroupfs.write(directory, file, cgroupfs.read(os.path.dirname(directory), file).strip())
+    cgroupfs.write(directory, "cgroup.clone_children", "1")
+
+
+def join(cgroups: Iterable[Cgroup], pid: int) -> None:
+    """Move a process into all of them."""
+    for cgroup in cgroups:
+        try:
+            cgroupfs.attach(cgroup.directory, pid)
+        except OSError as error:
+            raise StepError.from_os("cgroup", "Join cgroup", cgroup.directory, error) from error
+
+
+def remove(cgroups: Iterable[Cgroup]) -> list[str]:
+    """Remove them with what the container made below; returns what could not be removed, in words."""
+    problems = []
+    for cgroup in cgroups:
+        try:
+            cgroupfs.remove_tree(cgroup.directory)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{cgroup.directory}: {error.strerror}")
+    return problems
+
+
+def members(cgroups: Iterable[Cgroup]) -> set[int]:
+    """Every process below, whichever hierarchy knows it."""
+    found: set[int] = set()
+    for cgroup in cgroups:
+        for directory, _subdirectories, _files in os.walk(cgroup.directory):
+            try:
+                found.update(cgroupfs.procs(directory))
+            except OSError:
+                continue
+    return found
+
+
+def find(cgroups: Iterable[Cgroup], controller: str) -> Cgroup | None:
+    """The one that a controller's files are in; "" asks for the unified one, else the first."""
+    listed = list(cgroups)
+    for cgroup in listed:
+        if controller in cgroup.controllers or (not controller and cgroup.version == 2):
+            return cgroup
+    if not controller and listed:
+        return listed[0]
+    for cgroup in listed:
+        if cgroup.version == 2 and os.path.exists(f"{cgroup.directory}/cgroup.controllers"):
+            if controller in cgroupfs.read(cgroup.directory, "cgroup.controllers").split():
+                return cgroup
+    return None
+
+
+def from_fields(fields: list[object]) -> Cgroup:
+    """Back from the list that a Cgroup becomes on a socket."""
+    controllers, mount_point, path, version = fields
+    names = tuple(str(name) for name in controllers) if isinstance(controllers, (list, tuple)) else ()
+    return Cgroup(names, str(mount_point), str(path), int(str(version)))

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lxc.cgroup.*` and `lxc.cgroup2.*`: values written to the container's cgroups before its init runs, devices last.
+
+Order matters for device rules: `deny = a` first, then what is allowed (kernel document cgroup-v1/devices.rst).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..config.model import Config
+from ..errors import StepError
+from ..kernel import cgroupfs
+from .layout import UNIFIED, Cgroup, find, kind
+
+# Words below lxc.cgroup. that say where the cgroup is, not what is written into it.
+_PLACES = ("dir", "relative")
+
+
+def apply(config: Config, cgroups: list[Cgroup]) -> list[str]:
+    """Write every value; returns warnings for those that this host's kind of hierarchy does not have.
+
+    Raises StepError naming the key, the value and the file that refused it.
+    """
+    warnings = []
+    plain = [(1, key, value) for key, value in _settings(config, "lxc.cgroup.")]
+    plain += [(2, key, value) for key, value in _settings(config, "lxc.cgroup2.")]
+    plain.sort(key=lambda setting: setting[1].startswith("devices."))
+    versions = {cgroup.version for cgroup in cgroups}
+    for version, key, value in plain:
+        name = f"lxc.cgroup{'2' if version == 2 else ''}.{key}"
+        if version not in versions:
+            warnings.append(f"{name} has no effect: this host has no cgroup v{version} hierarchy")
+        elif version == 2 and key.startswith("devices."):
+            warnings += [f"{name} has no effect: device rules of cgroup v2 are not applied"] if kind(cgroups) == UNIFIED else []
+        else:
+            _write([cgroup for cgroup in cgroups if cgroup.version == version], key, value, name)
+    return list(dict.fromkeys(warnings))
+
+
+def _settings(config: Config, prefix: str) -> Iterable[tuple[str, str]]:
+    for key, value in config.prefix(prefix):
+        if key.split(".")[0] not in _PLACES:
+            yield key, value
+
+
+def _write(cgroups: list[Cgroup], key: str, value: str, name: str) -> None:
+    controller = key.split(".")[0]
+    cgroup = find(cgroups, controller)
+    if cgroup is None and cgroups[0].version == 2 and controller == "cgroup":
+        cgroup = cgroups[0]
+    if cgroup is None:
+        raise StepError("cgroup", "Set", f"{name} = {value}", text=f"this host has no {controller} controller")
+    try:
+        cgroupfs.write(cgroup.directory, key, value)
+    except OSError as error:
+        raise StepError.from_os("cgroup", "Write", f"{value!r} to {cgroup.directory}/{key} ({name})", error) from error

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is left to do when a container's init has ended: hooks, network, cgroups. Run by a process that the monitor forks.
+
+LXC's order: the stop hook with the container's namespaces at hand; interfaces and cgroups; then the command socket is
+closed, which *is* the state STOPPED; then the post-stop hook. Nothing here raises for a hook that fails: it is logged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ..cgroup import layout
+from ..config.model import Config
+from ..errors import LxcError
+from ..network import types
+from ..paths import Container
+from . import hooks
+from .log import Log
+
+
+class Remains(NamedTuple):
+    """What the launcher reported: cgroups and links as their lists of fields, namespaces as name -> descriptor."""
+
+    cgroups: list[list[object]]
+    links: list[list[object]]
+    namespaces: Mapping[str, int]
+
+
+def finish(
+    container: Container, config: Config, root_mount: str, remains: Remains, target: str, down: Callable[[], None], log: Log
+) -> list[str]:
+    """Clean up; `config` is what the container was started with, `target` is "stop" or "reboot"; `down` is called when only
+    the post-stop hook is left. Returns what could not be cleaned up, in words."""
+    env = {**hooks.environment(container, config, root_mount), "LXC_TARGET": target}
+    _hook("stop", config, {**env, **_namespace_env(remains)}, log, _namespace_words(config, remains))
+    problems = _network(config, remains, env, log)
+    cgroups = [layout.from_fields(fields) for fields in remains.cgroups]
+    for pid in layout.members(cgroups):
+        _kill(pid)
+    problems += layout.remove(cgroups)
+    for problem in problems:
+        log.write("ERROR", problem)
+    down()
+    _hook("post-stop", config, env, log)
+    return problems
+
+
+def _hook(kind: str, config: Config, env: Mapping[str, str], log: Log, words: list[str] | None = None) -> None:
+    try:
+        hooks.run(kind, config, env, log, words or [])
+    except (LxcError, OSError) as error:
+        log.write("ERROR", str(error))
+
+
+def _namespace_words(config: Config, remains: Remains) -> list[str]:
+    if config.get_int("lxc.hook.version", 0) == 1:
+        return []
+    return [f"{name}:/proc/{os.getpid()}/fd/{fd}" for name, fd in remains.namespaces.items()]
+
+
+def _namespace_env(remains: Remains) -> dict[str, str]:
+    return {f"LXC_{name.upper()}_NS": f"/proc/{os.getpid()}/fd/{fd}" for name, fd in remains.namespaces.items()}
+
+
+def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log) -> list[str]:
+    problems = []
+    by_index = {network.index: network for network in config.networks}
+    for fields in remains.links:
+        created = types.created(fields)
+        network = by_index.get(created.index)
+        try:
+            if network is not None:
+                hooks.run_network("down", network, created.host_name, config, env, log)
+        except (LxcError, OSError) as error:
+            log.write("ERROR", str(error))
+        try:
+            types.delete(created)
+        except (LxcError, OSError) as error:
+            problems.append(f"Delete interface {created.host_name}: {error}")
+    return problems
+
+
+def _kill(pid: int) -> None:
+    """Processes that someone attached from outside the container's pid namespace outlive its init."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

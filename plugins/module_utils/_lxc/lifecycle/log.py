@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container's log file, in LXC's line format, and the last lines of it for error messages.
+
+Levels are LXC's (lxc(7), -l): TRACE 0 … FATAL 8; the default is ERROR. The file is 0640 and never followed through a link.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+
+from ..errors import BadValue
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL")
+_KEPT = 50
+
+
+def level_number(value: str, option: str = "log_level") -> int:
+    """0 to 8 from a name in any case, a number, or LXC's longer names (`critical`)."""
+    word = value.strip().upper()
+    if word in ("", "CRITICAL"):
+        return LEVELS.index("ERROR") if not word else LEVELS.index("CRIT")
+    if word in LEVELS:
+        return LEVELS.index(word)
+    if word.isdigit() and int(word) < len(LEVELS):
+        return int(word)
+    raise BadValue(option, value, f"one of {' '.join(LEVELS)}, or 0 to 8")
+
+
+class Log:
+    """Writes what is at or above `level` to `path`, and keeps the last lines of everything."""
+
+    def __init__(self, name: str, path: str, level: int) -> None:
+        self.name = name
+        self.path = path
+        self.level = level
+        self.last: deque[str] = deque(maxlen=_KEPT)
+
+    def write(self, level: str, text: str) -> None:
+        """One entry a line. A file that cannot be written (full disk, missing directory) must not stop a container."""
+        for line in text.splitlines():
+            self.last.append(f"{level}: {line}")
+            if LEVELS.index(level) >= self.level:
+                self._append(f"hostkit-lxc {self.name} {_stamp()} {level:<8} {line}\n")
+
+    def _append(self, line: str) -> None:
+        try:
+            os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
+            log_fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        except OSError:
+            return
+        try:
+            os.write(log_fd, line.encode("utf-8", "surrogateescape"))
+        except OSError:
+            return
+        finally:
+            os.close(log_fd)
+
+
+def _stamp() -> str:
+    now = time.time()
+    return time.strftime("%Y%m%d%H%M%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}"

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which namespaces a container gets of its own, and which it shares (`lxc.namespace.*`, namespaces(7))."""
+
+from __future__ import annotations
+
+import os
+
+from ..config.model import Config
+from ..errors import StepError, Unsupported
+from ..kernel import libc, process
+from ..paths import Container
+from ..wire import client
+
+_FLAGS = {
+    "mnt": libc.CLONE_NEWNS,
+    "uts": libc.CLONE_NEWUTS,
+    "ipc": libc.CLONE_NEWIPC,
+    "pid": libc.CLONE_NEWPID,
+    "net": libc.CLONE_NEWNET,
+    "cgroup": libc.CLONE_NEWCGROUP,
+    "time": libc.CLONE_NEWTIME,
+    "user": libc.CLONE_NEWUSER,
+}
+_ALIASES = {"mount": "mnt", "utsname": "uts", "network": "net"}
+_ALWAYS = ("mnt", "uts", "ipc", "pid", "net", "cgroup")
+
+
+def own(config: Config, shares_network: bool) -> set[str]:
+    """The names, as in /proc/PID/ns, of the namespaces to make. Raises StepError for an unknown name."""
+    clone, keep = config.get_list("lxc.namespace.clone"), config.get_list("lxc.namespace.keep")
+    if clone and keep:
+        raise StepError("namespaces", "Read", "lxc.namespace.clone and .keep", text="both are set; use one of them")
+    names = set(map(_name, clone)) if clone else set(_ALWAYS) - set(map(_name, keep))
+    if config.get("lxc.time.offset.boot") or config.get("lxc.time.offset.monotonic"):
+        names.add("time")
+    names -= {_name(kind) for kind, _source in config.prefix("lxc.namespace.share.")}
+    if shares_network:
+        names.discard("net")
+    if "user" in names or config.get_list("lxc.idmap"):
+        raise Unsupported("Containers with a user namespace (lxc.idmap) cannot be started by this version", "Remove lxc.idmap")
+    if "mnt" not in names:
+        raise StepError("namespaces", "Start", "the container", text="it must have a mount namespace of its own")
+    return names
+
+
+def _name(word: str) -> str:
+    name = _ALIASES.get(word, word)
+    if name not in _FLAGS:
+        raise StepError("namespaces", "Find namespace", word, text=f"expected one of {' '.join(_FLAGS)}")
+    return name
+
+
+def flags(names: set[str]) -> int:
+    """The CLONE_NEW* mask, as GET_CLONE_FLAGS reports it."""
+    return sum(_FLAGS[name] for name in names)
+
+
+def at_clone(names: set[str]) -> int:
+    """Those that clone3(2) makes; the cgroup and the time namespace are made by the child itself, when it is where it belongs."""
+    return flags(names - {"cgroup", "time"})
+
+
+def enter_shared(config: Config, container: Container) -> None:
+    """Join what `lxc.namespace.share.*` names: a pid, a container of this lxcpath, or LXCPATH/NAME."""
+    for kind, source in config.prefix("lxc.namespace.share."):
+        pid = _pid_of(source, container)
+        try:
+            namespace_fd = os.open(f"/proc/{pid}/ns/{_name(kind)}", os.O_RDONLY | os.O_CLOEXEC)
+            libc.setns(namespace_fd, _FLAGS[_name(kind)])
+            os.close(namespace_fd)
+        except OSError as error:
+            raise StepError.from_os("namespaces", "Share", f"{kind} of {source}", error) from error
+
+
+def _pid_of(source: str, container: Container) -> int:
+    if source.isdigit():
+        return int(source)
+    lxc_path, _slash, name = source.rpartition("/")
+    return client.init_pid(Container(lxc_path or container.lxc_path, name))
+
+
+def open_all(pid: int) -> dict[str, int]:
+    """A descriptor of each of a process's namespaces, for the stop hook."""
+    return {name: process.open_namespace(pid, name) for name in process.namespaces(pid)}

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start a container: the host's half, run by a launcher that the monitor forks for it.
+
+The launcher runs hooks, makes the cgroups, then init by clone3(2) with CLONE_PARENT: init is the monitor's child from
+birth. While init mounts its root (`init.py`), the launcher joins it to the cgroups and makes its network; then the two
+meet, limits are set, and init executes. Everything made is reported first, so that the monitor can clean up after a
+launcher that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..cgroup import layout, limits
+from ..config import parser
+from ..config.model import Config
+from ..errors import NotFound, StepError
+from ..kernel import libc, process
+from ..network import types
+from ..paths import Container
+from ..storage import backends
+from . import hooks, init, namespaces
+from .exchange import Exchange
+from .log import Log
+
+Report = Callable[[dict[str, Any], Sequence[int]], None]
+
+
+def preload(config: Config) -> None:
+    """Import what init needs before it enters the container's file system, where nothing may be imported."""
+    backends.preload(config.rootfs_path)
+    types.preload(config.networks)
+
+
+def launch(container: Container, root_mount: str, report: Report, log: Log) -> None:
+    """Bring the container to RUNNING. Raises LxcError when it cannot; then nothing of init is left.
+
+    `report(message, fds)` tells the monitor: {"warnings"}, {"config"}, {"cgroups"}, {"init"} with its pidfd, {"links"},
+    {"terminals"} with their descriptors, {"namespaces"} with theirs, {"running"}.
+    """
+    config = load(container, log)
+    shares_network = types.shares_host(config.networks)
+    names = namespaces.own(config, shares_network)
+    preload(config)
+    report({"config": config.pairs(), "flags": namespaces.flags(names), "warnings": config.warnings}, [])
+    env = hooks.environment(container, config, root_mount)
+    hooks.run("pre-start", config, env, log)
+    namespaces.enter_shared(config, container)
+    cgroups = layout.create(config, container.name)
+    report({"cgroups": [list(cgroup) for cgroup in cgroups]}, [])
+    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network)
+    pid, pidfd = process.clone3(namespaces.at_clone(names) | libc.CLONE_PARENT)
+    if pid == 0:
+        parent_end.close()
+        init.main(plan, Exchange(child_end), log)
+    child_end.close()
+    report({"init": pid}, [pidfd])
+    try:
+        _accompany(plan, pid, Exchange(parent_end), report, log)
+    except BaseException:
+        process.pidfd_send_signal(pidfd, 9)
+        raise
+    report({"running": True}, [])
+
+
+def load(container: Container, log: Log) -> Config:
+    """The config as start obeys it; every warning goes to the log too."""
+    if not os.path.exists(container.config):
+        raise NotFound(f"Container {container.name} does not exist: there is no {container.config}")
+    if os.path.exists(container.partial):
+        raise StepError("config", "Start", container.name, text="it is half made: its creation has not ended")
+    config = parser.load(container.config)
+    if not config.rootfs_path:
+        raise StepError("config", "Read", container.config, text="lxc.rootfs.path is not set: a container must have a root of its own")
+    if config.get("lxc.seccomp.profile"):
+        config.warnings.append("lxc.seccomp.profile is not applied by this version")
+    for warning in config.warnings:
+        log.write("WARN", warning)
+    return config
+
+
+def _accompany(plan: init.Plan, pid: int, exchange: Exchange, report: Report, log: Log) -> None:
+    """The launcher's side of the conversation with init."""
+    config = plan.config
+    layout.join(plan.cgroups, pid)
+    _limit(config, pid)
+    created = [] if plan.shares_network else _links(plan, pid, report, log)
+    exchange.send({"created": created})
+    terminals, fds = exchange.receive("terminals")
+    report({"terminals": terminals}, fds)
+    _close(fds)
+    exchange.receive("ready")
+    if config.hooks("stop"):
+        opened = namespaces.open_all(pid)
+        report({"namespaces": list(opened)}, list(opened.values()))
+        _close(opened.values())
+    warnings = limits.apply(config, plan.cgroups)
+    if warnings:
+        report({"warnings": warnings}, [])
+    hooks.run("start-host", config, plan.env, log)
+    exchange.send({"go": True})
+    exchange.wait_for_exec()
+
+
+def _links(plan: init.Plan, pid: int, report: Report, log: Log) -> list[Any]:
+    """Make each interface, report it, run its script."""
+    created = []
+    for network in plan.config.networks:
+        made = types.create(network, plan.container, pid)
+        if made is None:
+            continue
+        created.append(list(made))
+        report({"link": list(made)}, [])
+        hooks.run_network("up", network, made.host_name, plan.config, plan.env, log)
+    return created
+
+
+def _limit(config: Config, pid: int) -> None:
+    """`lxc.prlimit.NAME = SOFT[:HARD]`, `unlimited` for no limit (setrlimit(2))."""
+    for name, value in config.prefix("lxc.prlimit."):
+        number = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if number is None:
+            raise StepError("limits", "Set", f"lxc.prlimit.{name}", text="there is no such limit")
+        soft, _colon, hard = value.partition(":")
+        try:
+            resource.prlimit(pid, number, (_bound(soft), _bound(hard or soft)))
+        except (OSError, ValueError) as error:
+            raise StepError("limits", "Set", f"lxc.prlimit.{name} = {value}", getattr(error, "errno", 0) or 0, str(error)) from error
+
+
+def _bound(word: str) -> int:
+    return resource.RLIM_INFINITY if word.strip() in ("unlimited", "infinity") else int(word)
+
+
+def _close(fds: Any) -> None:
+    for fd in fds:
+        os.close(fd)

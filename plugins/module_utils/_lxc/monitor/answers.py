@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor answers to each request of LXC's command protocol.
+
+An answer of None closes the connection without a word, which is how LXC says "no such thing" to some requests; an
+unknown number is -ENOSYS. What changes anything is refused to peers in another pid or user namespace (CVE-2020-15257).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from ..cgroup import layout
+from ..config import parser
+from ..kernel import process
+from ..wire import protocol
+from ..wire.protocol import Command, Request, State
+from . import places
+from .record import Record
+
+if TYPE_CHECKING:
+    from .serve import Client
+
+
+class Answer(NamedTuple):
+    """`fds` are closed after they were sent; `keep` leaves the connection open, `silent` says nothing and leaves it open."""
+
+    ret: int = 0
+    data: int = 0
+    payload: bytes = b""
+    fds: tuple[int, ...] = ()
+    keep: bool = False
+    silent: bool = False
+
+
+class Actions(NamedTuple):
+    """What answers may have done by the supervisor: set a state and tell the state clients."""
+
+    set_state: Callable[[Record, State], None]
+
+
+_CHANGES = (Command.GET_TTY_FD, Command.STOP, Command.CONSOLE_LOG, Command.SERVE_STATE_CLIENTS, Command.ADD_BPF_DEVICE_CGROUP)
+_ERRNO = {
+    Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.ENOSYS,
+    Command.ADD_BPF_DEVICE_CGROUP: errno.EPERM,
+    Command.FREEZE: errno.ENOENT,
+    Command.UNFREEZE: errno.ENOENT,
+    Command.GET_SECCOMP_NOTIFY_FD: errno.EBADF,
+    Command.GET_SYSTEMD_SCOPE: errno.EINVAL,
+}
+
+
+def answer(client: Client, request: Request, payload: bytes) -> Optional[Answer]:
+    """The answer to a whole request."""
+    pid, uid, gid = client.peer
+    if uid != 0 and (uid, gid) != (os.getuid(), os.getgid()):
+        return Answer(-errno.EPERM)
+    if request.cmd in _CHANGES and not places.same_namespaces(pid):
+        return Answer(-errno.EPERM)
+    handler = _HANDLERS.get(request.cmd)
+    if handler is not None:
+        return handler(client, request, payload)
+    return Answer(-_ERRNO.get(request.cmd, errno.ENOSYS))  # type: ignore[call-overload]
+
+
+def _tty(client: Client, request: Request, _payload: bytes) -> Answer:
+    record, wanted = client.record, request.value
+    if wanted == 0:
+        return _console(client)
+    for number, fd in enumerate(record.tty_fds, 1):
+        if number not in record.tty_owners and wanted in (-1, number):
+            record.tty_owners[number] = client.fd
+            client.on_close.append(lambda: record.tty_owners.pop(number, None))
+            return Answer(0, number, fds=(os.dup(fd),), keep=True)
+    return Answer(-errno.EBADF)
+
+
+def _console(client: Client) -> Answer:
+    console = client.record.console
+    if console is None or console.proxy_fd >= 0:
+        return Answer(-errno.EBADF)
+    client.on_close.append(console.detach)
+    return Answer(0, 0, fds=(console.attach(),), keep=True)
+
+
+def _stop(client: Client, _request: Request, _payload: bytes) -> Answer:
+    """Success is the end of the connection, when the container has ended; a frozen one is thawed so that it can end."""
+    record = client.record
+    if record.pidfd < 0:
+        return Answer(-errno.ESRCH)
+    try:
+        process.pidfd_send_signal(record.pidfd, places.signal_number(record.get("lxc.signal.stop"), signal.SIGKILL))
+    except OSError as error:
+        return Answer(-(error.errno or errno.EIO))
+    places.thaw(_cgroups(record))
+    record.stop_clients.append(client.close)
+    return Answer(silent=True)
+
+
+def _state(client: Client, _request: Request, _payload: bytes) -> Answer:
+    return Answer(0, int(client.record.state))
+
+
+def _init_pid(client: Client, _request: Request, _payload: bytes) -> Answer:
+    return Answer(0, client.record.init_pid)
+
+
+def _clone_flags(client: Client, _request: Request, _payload: bytes) -> Answer:
+    return Answer(0, client.record.flags)
+
+
+def _cgroup(client: Client, _request: Request, payload: bytes) -> Optional[Answer]:
+    controller = protocol.unpack_text(payload) if payload else ""
+    found = layout.find(_cgroups(client.record), controller)
+    return Answer(0, payload=protocol.pack_text(found.path)) if found else None
+
+
+def _config_item(client: Client, _request: Request, payload: bytes) -> Answer:
+    key = protocol.unpack_text(payload)
+    record = client.record
+    config = parser.from_pairs([(name, value) for name, value in record.pairs], record.container.config)
+    value = places.net_item(record.links, key) or config.item(key)
+    return Answer(-1) if value is None else Answer(0, payload=protocol.pack_text(value))
+
+
+def _name(client: Client, _request: Request, _payload: bytes) -> Answer:
+    return Answer(0, payload=protocol.pack_text(client.record.container.name))
+
+
+def _lxc_path(client: Client, _request: Request, _payload: bytes) -> Answer:
+    return Answer(0, payload=protocol.pack_text(client.record.container.lxc_path))
+
+
+def _state_client(client: Client, _request: Request, payload: bytes) -> Answer:
+    client.states = protocol.unpack_interest(payload)
+    state = int(client.record.state)
+    if client.states[state] == 1:
+        return Answer(state, state)
+    client.record.state_clients.append(client)
+    return Answer(protocol.MAX_STATE, protocol.MAX_STATE, keep=True)
+
+
+def _console_log(client: Client, _request: Request, payload: bytes) -> Answer:
+    wanted = protocol.ConsoleLog.unpack(payload)
+    console = client.record.console
+    if console is None or not console.buffer_size:
+        return Answer(-errno.EFAULT)
+    if wanted.read and not console.ring:
+        return Answer(-errno.ENODATA)
+    data = bytes(console.ring[: wanted.read_max or None]) if wanted.read else b""
+    if wanted.write_logfile:
+        console.write_ring()
+    if wanted.clear:
+        console.ring.clear()
+    return Answer(0, payload=data)
+
+
+def _serve_state(client: Client, request: Request, _payload: bytes) -> Answer:
+    if not 0 <= request.value < protocol.MAX_STATE:
+        return Answer(-errno.EINVAL)
+    client.server.actions.set_state(client.record, State(request.value))
+    return Answer(0)
+
+
+def _pidfd(client: Client, _request: Request, _payload: bytes) -> Answer:
+    pidfd = client.record.pidfd
+    return Answer(0, fds=(os.dup(pidfd),)) if pidfd >= 0 else Answer(-errno.EBADF)
+
+
+def _devpts(client: Client, _request: Request, _payload: bytes) -> Answer:
+    devpts_fd = client.record.devpts_fd
+    return Answer(0, fds=(os.dup(devpts_fd),)) if devpts_fd >= 0 else Answer(-errno.EBADF)
+
+
+def _cgroup2_fd(client: Client, _request: Request, _payload: bytes) -> Answer:
+    cgroups = _cgroups(client.record)
+    if layout.kind(cgroups) != layout.UNIFIED:
+        return Answer(-errno.EINVAL)
+    return Answer(0, fds=(places.open_directory(cgroups[0]),))
+
+
+def _cgroup_ctx(client: Client, request: Request, _payload: bytes) -> Answer:
+    cgroups = _cgroups(client.record)[: protocol.CGROUP_MAX_FDS]
+    fds = tuple(places.open_directory(cgroup) for cgroup in cgroups)
+    reply = protocol.CgroupCtx(layout.kind(cgroups), 0, len(fds)).pack()
+    return Answer(0, payload=reply[: min(len(reply), request.datalen)], fds=fds)
+
+
+def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
+    wanted = protocol.CgroupFd.unpack(payload)
+    cgroups = _cgroups(client.record)
+    found = layout.find(cgroups, wanted.controller)
+    if found is None:
+        return Answer(-errno.ENOENT)
+    magic = protocol.CGROUP2_MAGIC if found.version == 2 else protocol.CGROUP1_MAGIC
+    if wanted.type not in (0, magic):
+        return Answer(-errno.EINVAL)
+    reply = protocol.CgroupFd(layout.kind(cgroups), 0, magic, wanted.controller).pack()
+    return Answer(0, payload=reply, fds=(places.open_directory(found),))
+
+
+def _cgroups(record: Record) -> list[layout.Cgroup]:
+    return [layout.from_fields(fields) for fields in record.cgroups]
+
+
+_HANDLERS: dict[int, Callable[[Client, Request, bytes], Optional[Answer]]] = {
+    Command.GET_TTY_FD: _tty,
+    Command.STOP: _stop,
+    Command.GET_STATE: _state,
+    Command.GET_INIT_PID: _init_pid,
+    Command.GET_CLONE_FLAGS: _clone_flags,
+    Command.GET_CGROUP: _cgroup,
+    Command.GET_CONFIG_ITEM: _config_item,
+    Command.GET_NAME: _name,
+    Command.GET_LXCPATH: _lxc_path,
+    Command.ADD_STATE_CLIENT: _state_client,
+    Command.CONSOLE_LOG: _console_log,
+    Command.SERVE_STATE_CLIENTS: _serve_state,
+    Command.GET_CGROUP2_FD: _cgroup2_fd,
+    Command.GET_INIT_PIDFD: _pidfd,
+    Command.GET_LIMIT_CGROUP: _cgroup,
+    Command.GET_LIMIT_CGROUP2_FD: _cgroup2_fd,
+    Command.GET_DEVPTS_FD: _devpts,
+    Command.GET_CGROUP_CTX: _cgroup_ctx,
+    Command.GET_CGROUP_FD: _cgroup_fd,
+    Command.GET_LIMIT_CGROUP_FD: _cgroup_fd,
+}

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container's console in the monitor: read in short turns, kept in a ring, written to the log file, shown to a client.
+
+The keys are `lxc.console.buffer.size`, `.logfile`, `.size`, `.rotate` (lxc.container.conf(5)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..kernel import tty
+from .loop import CLOSED, READ, Loop
+
+_TURN = 16384
+_RATE = 1 << 20  # bytes a second that one console may cost; what is above waits in the pty
+_PAUSE = 0.05
+
+
+class Console:
+    """Owns the master end. `peer_fd` keeps the slave open: a master whose slaves are all closed reports nothing but HUP."""
+
+    def __init__(self, loop: Loop, master_fd: int, buffer_size: int, log_file: str, log_size: int) -> None:
+        self.loop = loop
+        self.master_fd = master_fd
+        self.peer_fd = -1
+        self.buffer_size = buffer_size
+        self.ring = bytearray()
+        self.log_size = log_size
+        self.log_file = log_file
+        self.log_fd = _open_log(log_file) if log_file else -1
+        self.proxy_fd = -1
+        self._to_console = b""
+        os.set_blocking(master_fd, False)
+        self._resume()
+
+    def _resume(self) -> None:
+        if self.master_fd < 0:
+            return
+        if self.peer_fd < 0:
+            try:
+                self.peer_fd = tty.open_peer(self.master_fd)
+            except OSError:
+                self.loop.later(_PAUSE * 20, self._resume)
+                return
+        self.loop.watch(self.master_fd, READ, self._on_master)
+
+    def _on_master(self, events: int) -> None:
+        try:
+            data = os.read(self.master_fd, _TURN)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        if data:
+            self._keep(data)
+            self._show(data)
+            self._pause(len(data) / _RATE)
+        elif events & (CLOSED | READ):
+            self._hung_up()
+
+    def _hung_up(self) -> None:
+        """Every slave was hung up (vhangup(2), as a getty does): open ours again, a little later."""
+        if self.peer_fd >= 0:
+            os.close(self.peer_fd)
+            self.peer_fd = -1
+        self._pause(_PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        self.loop.forget(self.master_fd)
+        self.loop.later(seconds, self._resume)
+
+    def _keep(self, data: bytes) -> None:
+        if self.buffer_size:
+            self.ring += data
+            del self.ring[: max(0, len(self.ring) - self.buffer_size)]
+        if self.log_fd >= 0:
+            self._log(data)
+
+    def _log(self, data: bytes) -> None:
+        try:
+            if self.log_size and os.fstat(self.log_fd).st_size + len(data) > self.log_size:
+                os.ftruncate(self.log_fd, 0)
+            os.write(self.log_fd, data)
+        except OSError:
+            os.close(self.log_fd)
+            self.log_fd = -1
+
+    def write_ring(self) -> None:
+        """Write what the ring holds to the log file (the request CONSOLE_LOG can ask for it)."""
+        if self.log_fd >= 0:
+            self._log(bytes(self.ring))
+
+    def _show(self, data: bytes) -> None:
+        if self.proxy_fd < 0:
+            return
+        try:
+            os.write(self.proxy_fd, data)
+        except BlockingIOError:
+            return  # a client that does not read loses output, not the container its console
+        except OSError:
+            self.detach()
+
+    def attach(self) -> int:
+        """A new pty whose other end is this console; returns the master for the client, who must close it."""
+        master_fd = tty.open_master(None)
+        self.proxy_fd = tty.open_peer(master_fd)
+        tty.make_raw(self.proxy_fd)
+        os.set_blocking(self.proxy_fd, False)
+        self.loop.watch(self.proxy_fd, READ, self._on_proxy)
+        return master_fd
+
+    def _on_proxy(self, _events: int) -> None:
+        try:
+            data = os.read(self.proxy_fd, 4096)
+            if data:
+                os.write(self.master_fd, data)
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            self.detach()
+            return
+        self.detach()
+
+    def detach(self) -> None:
+        """The client is gone."""
+        if self.proxy_fd >= 0:
+            self.loop.forget(self.proxy_fd)
+            os.close(self.proxy_fd)
+            self.proxy_fd = -1
+
+    def close(self) -> None:
+        """The container is gone: what it wrote last is read first."""
+        self._drain()
+        self.detach()
+        self.loop.forget(self.master_fd)
+        for fd in (self.master_fd, self.peer_fd, self.log_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.master_fd = self.peer_fd = self.log_fd = -1
+
+    def _drain(self) -> None:
+        try:
+            for _turn in range(16):
+                data = os.read(self.master_fd, _TURN)
+                if not data:
+                    return
+                self._keep(data)
+        except OSError:
+            return
+
+
+def _open_log(path: str) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    except OSError:
+        return -1
+
+
+def size(value: str, auto: int) -> int:
+    """`auto`, or bytes with KB, MB or GB in any case, 1024-based and at least one page; "" is 0 (none)."""
+    word = value.strip().upper()
+    if not word or word == "AUTO":
+        return auto if word else 0
+    for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1), ("", 1)):
+        if word.endswith(unit):
+            number = word[: len(word) - len(unit)].strip()
+            return max(int(number) * factor, 4096) if number.isdigit() else 0
+    return 0

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes that the monitor forks for one container: the launcher of a start, and the one that cleans up."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..config import parser
+from ..errors import LxcError
+from ..kernel import sockets
+from ..lifecycle import finish, start
+from ..lifecycle.log import Log, level_number
+from ..lifecycle.start_errors import as_lxc_error
+from ..wire import host
+from . import environment
+from .loop import fork
+from .record import Record
+
+_SIZE = 1 << 18
+_MAX_FDS = 250
+
+
+def launch(record: Record, end: socket.socket, root_mount: str) -> int:
+    """Fork the launcher; it reports through `end`. Returns its pid."""
+
+    def report(message: dict[str, Any], fds: Sequence[int]) -> None:
+        sockets.send_with_fds(end, json.dumps(message).encode(), list(fds))
+
+    def run() -> None:
+        log = _log(record)
+        try:
+            start.launch(record.container, root_mount, report, log)
+        except BaseException as error:  # the monitor must hear of it, whatever it is
+            failure = as_lxc_error(error, log)
+            log.write("ERROR", str(failure))
+            report({"error": host.describe(failure)}, [])
+
+    return fork(run, [end.fileno()], environment.restore_limits)
+
+
+def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> int:
+    """Fork the process that cleans up; it writes to `end` when only the post-stop hook is left. Returns its pid."""
+    remains = finish.Remains(record.cgroups, record.links, record.namespaces)
+    pairs = [(key, value) for key, value in record.pairs]
+
+    def run() -> None:
+        config = parser.from_pairs(pairs, record.container.config)
+        finish.finish(record.container, config, root_mount, remains, target, lambda: end.close(), _log(record))
+
+    return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
+
+
+def _log(record: Record) -> Log:
+    path = record.log_file or record.get("lxc.log.file") or record.container.log
+    return Log(record.container.name, path, level_number(record.log_level or record.get("lxc.log.level")))
+
+
+def messages(ours: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """What has come so far, one packet a message."""
+    while True:
+        try:
+            data, fds = sockets.recv_with_fds(ours, _SIZE, _MAX_FDS)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ECONNRESET:
+                raise
+            return
+        if not data:
+            return
+        yield json.loads(data), fds
+
+
+def error(message: dict[str, Any]) -> LxcError:
+    """The error of an {"error": …} message."""
+    return host.restore(message["error"])
+
+
+def peer(end: socket.socket) -> tuple[int, int, int]:
+    """(pid, uid, gid) of who is at the other end."""
+    return sockets.peer_credentials(end)
+
+

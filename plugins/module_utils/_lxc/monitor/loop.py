@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The monitor's loop: descriptors, timers and children, one short turn for each that is ready. Nothing in it may block."""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import itertools
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from ..kernel import process
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+CLOSED = select.EPOLLHUP | select.EPOLLERR
+_WALL = 0x40000000  # waitpid(2), __WALL: children whose exit signal is not SIGCHLD too
+_KEPT_STATUSES = 256
+
+Handler = Callable[[int], None]
+
+
+class Timer:
+    """What `Loop.later` gives back, to call it off."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act: Callable[[], None] | None = act
+
+    def cancel(self) -> None:
+        self.act = None
+
+
+class Loop:
+    """Watches descriptors with epoll(7) and reaps every child that ends, known or not."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._children: dict[int, Callable[[int], None]] = {}
+        self._statuses: dict[int, int] = {}
+        self.stopping = False
+        self._wake_on_signals()
+
+    def _wake_on_signals(self) -> None:
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: None)
+        self.watch(read_fd, READ, lambda _events: self._on_signal(read_fd))
+
+    def _on_signal(self, read_fd: int) -> None:
+        if signal.SIGTERM in os.read(read_fd, 4096):
+            self.stopping = True
+        self.reap()
+
+    def watch(self, fd: int, events: int, handler: Handler) -> None:
+        """Call `handler(events)` whenever one of them holds; a second call for the same descriptor replaces the first."""
+        if fd in self._handlers:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+        self._handlers[fd] = handler
+
+    def forget(self, fd: int) -> None:
+        """Stop watching; to be called before the descriptor is closed."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> Timer:
+        """Call `act` once, when so many seconds have gone by."""
+        timer = Timer(act)
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
+        return timer
+
+    def on_exit(self, pid: int, act: Callable[[int], None]) -> None:
+        """Call `act(wait status)` when this child has ended, also when it had ended before it was known."""
+        if pid in self._statuses:
+            status = self._statuses.pop(pid)
+            self.later(0, lambda: act(status))
+        else:
+            self._children[pid] = act
+
+    def reap(self) -> None:
+        """Collect every child that has ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | _WALL)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            act = self._children.pop(pid, None)
+            if act is not None:
+                act(status)
+            else:
+                self._statuses[pid] = status
+                if len(self._statuses) > _KEPT_STATUSES:
+                    self._statuses.pop(next(iter(self._statuses)))
+
+    def run(self) -> None:
+        """Until `stopping`."""
+        while not self.stopping:
+            self.turn()
+
+    def turn(self) -> None:
+        """One wait and one round over what is ready."""
+        timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        for fd, events in self._epoll.poll(timeout):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            if timer.act is not None:
+                timer.act()
+
+
+def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None]) -> int:
+    """Fork a child that closes every descriptor but its own, runs `run` and ends. Returns its pid.
+
+    What the monitor's objects hold is only forgotten, never closed a second time: the collector stays off in the child.
+    It leads a process group of its own, so that it can be ended with the programs that it runs.
+    """
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        gc.unfreeze()
+        return pid
+    status = 1
+    try:
+        gc.disable()
+        signal.set_wakeup_fd(-1)
+        process.reset_signals()
+        os.setsid()
+        process.close_all_but([0, 1, 2, *keep])
+        limits()
+        run()
+        status = 0
+    except BaseException as error:  # nothing may return into the monitor's loop
+        os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+    finally:
+        os._exit(status)

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The monitor: parent of every container's init, owner of the terminals, server of the command sockets.
+
+Started by `runtime.py` from its persisted copy, as `python3 -I -S`, with the place of pyroute2 and the descriptor of a
+pipe on which it says "ready" or what went wrong.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import paths
+from ..kernel import netlink, process
+from ..network import types
+from . import environment
+from .answers import Actions
+from .loop import Loop
+from .record import Record
+from .requests import Requests
+from .serve import Server
+from .supervise import Supervisor
+
+_NAME = "hostkit-lxc"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`arguments`: the descriptor to say "ready" on, the runtime's digest, the collection's version."""
+    ready_fd, digest, version = int(arguments[0]), arguments[1], arguments[2]
+    try:
+        process.set_name(_NAME)
+        loop, supervisor = _set_up()
+        facts = {"pid": os.getpid(), "digest": digest, "collection": version, "python": sys.executable}
+        Requests(loop, supervisor, {**facts, "problems": environment.normalise()})
+    except BaseException as error:
+        os.write(ready_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+        raise
+    os.write(ready_fd, b"ready")
+    os.close(ready_fd)
+    gc.collect()
+    loop.run()
+    os.unlink(paths.MONITOR_SOCKET)
+
+
+def _set_up() -> tuple[Loop, Supervisor]:
+    netlink.preload()
+    types.preload([])
+    root_mount = f"{paths.RUN}/rootfs"
+    os.makedirs(root_mount, 0o755, exist_ok=True)
+    loop = Loop()
+    supervisor: Supervisor
+
+    def serve(record: Record) -> None:
+        Server(loop, record, Actions(supervisor.set_state))
+
+    supervisor = Supervisor(loop, serve, root_mount)
+    return loop, supervisor

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a container of this monitor can be reached: its cgroup directories, its interfaces, its signals; and who asks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional
+
+from ..cgroup.layout import Cgroup
+from ..kernel import cgroupfs, process
+
+
+def open_directory(cgroup: Cgroup) -> int:
+    """A descriptor of the container's directory in one hierarchy."""
+    return os.open(cgroup.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def thaw(cgroups: Iterable[Cgroup]) -> None:
+    """So that a frozen container can die; one without a freezer is not frozen."""
+    for cgroup in cgroups:
+        try:
+            if "freezer" in cgroup.controllers:
+                cgroupfs.write(cgroup.directory, "freezer.state", "THAWED")
+            elif cgroup.version == 2:
+                cgroupfs.write(cgroup.directory, "cgroup.freeze", "0")
+        except OSError:
+            continue
+
+
+def signal_number(value: str, default: int) -> int:
+    """LXC's forms: SIGPWR, RTMIN+3, SIGRTMAX-1, or a number (lxc.container.conf(5), HALT SIGNAL)."""
+    word = value.strip().upper()
+    match = re.fullmatch(r"(?:SIG)?(RTMIN|RTMAX)([+-][0-9]+)?", word)
+    if match:
+        return int(signal.SIGRTMIN if match[1] == "RTMIN" else signal.SIGRTMAX) + int(match[2] or 0)
+    if word.isdigit():
+        return int(word)
+    found = getattr(signal, word if word.startswith("SIG") else f"SIG{word}", None) if word else None
+    return int(found) if found is not None else default
+
+
+def net_item(links: Sequence[Sequence[Any]], key: str) -> Optional[str]:
+    """`lxc.net.N.veth.pair` of a running container is the name that its interface really got."""
+    match = re.fullmatch(r"lxc\.net\.([0-9]+)\.veth\.pair", key)
+    if not match:
+        return None
+    for link in links:
+        if str(link[0]) == match[1]:
+            return str(link[2])
+    return None
+
+
+_own: dict[int, dict[str, tuple[int, int]]] = {}
+
+
+def same_namespaces(pid: int) -> bool:
+    """Whether a peer lives in this monitor's pid and user namespace; pid 0 is one that has no number here."""
+    if pid <= 0:
+        return False
+    try:
+        own = _own.setdefault(os.getpid(), process.namespaces(os.getpid()))
+        other = process.namespaces(pid)
+    except OSError:
+        return False
+    return all(own.get(name) == other.get(name) for name in ("pid", "user"))

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor knows of one container. Descriptors are owned here and closed by `close()`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Optional
+
+from ..errors import LxcError
+from ..paths import Container
+from ..wire.protocol import State
+from .console import Console
+from .loop import Loop
+
+# Called once with the error (None: it runs) and the warnings.
+Waiter = Callable[[Optional[LxcError], "list[str]"], None]
+
+
+class Record:
+    """One container from the request to start it until its post-stop hook has ended."""
+
+    def __init__(self, container: Container, listener: socket.socket) -> None:
+        self.container = container
+        self.listener: socket.socket | None = listener
+        self.state = State.STARTING
+        self.log_file = ""
+        self.log_level = ""
+        self.waiters: list[Waiter] = []
+        self.again: list[Waiter] = []
+        self.stop_clients: list[Callable[[], None]] = []
+        self.state_clients: list[Any] = []
+        self.console: Console | None = None
+        self.launcher_pid = 0
+        self.error: LxcError | None = None
+        self.fresh()
+
+    def fresh(self) -> None:
+        """As before a launch: also what a reboot begins with."""
+        self.init_pid = 0
+        self.pidfd = -1
+        self.exit_status: int | None = None
+        self.flags = 0
+        self.pairs: list[list[str]] = []
+        self.cgroups: list[list[Any]] = []
+        self.links: list[list[Any]] = []
+        self.namespaces: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self.devpts_fd = -1
+        self.tty_fds: list[int] = []
+        self.tty_owners: dict[int, int] = {}
+        self.error = None
+
+    def release(self, loop: Loop) -> None:
+        """Close what belongs to one run of init: its pidfd, terminals and namespaces."""
+        if self.console is not None:
+            self.console.close()
+            self.console = None
+        if self.pidfd >= 0:
+            loop.forget(self.pidfd)
+        for fd in (self.pidfd, self.devpts_fd, *self.tty_fds, *self.namespaces.values()):
+            if fd >= 0:
+                os.close(fd)
+        self.pidfd = self.devpts_fd = -1
+        self.tty_fds, self.namespaces = [], {}
+
+    def get(self, key: str) -> str:
+        """The last value of a key of the config that it was started with."""
+        for name, value in reversed(self.pairs):
+            if name == key:
+                return value
+        return ""
+
+    def settle(self) -> None:
+        """Tell everybody who waits for the start how it went."""
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            waiter(self.error, self.warnings)

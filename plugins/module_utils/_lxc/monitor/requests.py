@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own requests to the monitor (`wire/host.py`), the server's half: hello, start, list, stop-monitor.
+
+The socket is below a directory that only root can enter; its peer must be root all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .. import paths
+from ..errors import BadValue, InUse, LxcError
+from ..kernel import sockets
+from ..wire import host
+from .loop import READ, WRITE, Loop
+from .supervise import Supervisor
+
+_DEADLINE = 10.0
+_MAX_NAMES = 10000
+
+
+class Requests:
+    """The host's socket and who is connected to it."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor, facts: Mapping[str, Any], path: str = paths.MONITOR_SOCKET) -> None:
+        self.loop = loop
+        self.supervisor = supervisor
+        self.facts = dict(facts)
+        self.path = path
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        temporary = f"{path}.{os.getpid()}"
+        self.listener.bind(temporary)
+        os.chmod(temporary, 0o600)
+        self.listener.listen(100)
+        os.rename(temporary, path)
+        loop.watch(self.listener.fileno(), READ, self._accept)
+
+    def _accept(self, _events: int) -> None:
+        try:
+            connection, _address = self.listener.accept()
+        except OSError:
+            return
+        _pid, uid, _gid = sockets.peer_credentials(connection)
+        if uid not in (0, os.geteuid()):
+            connection.close()
+            return
+        Connection(self, connection)
+
+
+class Connection:
+    """One client: requests come in, replies go out in the order in which they are ready."""
+
+    def __init__(self, requests: Requests, connection: socket.socket) -> None:
+        self.requests = requests
+        self.loop = requests.loop
+        self.connection = connection
+        self.fd = connection.fileno()
+        self._decoder = host.Decoder()
+        self._unsent = b""
+        connection.setblocking(False)
+        self.deadline = self.loop.later(_DEADLINE, self.close)
+        self.loop.watch(self.fd, READ, self._turn)
+
+    def _turn(self, events: int) -> None:
+        if events & WRITE:
+            self._flush()
+        if events & ~WRITE and self.fd >= 0:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self.connection.recv(65536)
+            messages = self._decoder.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, LxcError):
+            self.close()
+            return
+        if not data:
+            self.close()
+            return
+        for message in messages:
+            self.deadline.cancel()
+            self._handle(message)
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        try:
+            answer = self._answer(host.check_request(message), message)
+        except Exception as error:  # one bad request must not end the monitor
+            answer = host.failure(error)
+        if answer is not None:
+            self.reply(answer)
+
+    def _answer(self, op: str, message: dict[str, Any]) -> Optional[dict[str, Any]]:
+        """The reply; None when it comes later."""
+        supervisor = self.requests.supervisor
+        if op == "hello":
+            return host.reply({**self.requests.facts, "containers": len(supervisor.records)})
+        if op == "list":
+            listed = [[*record.container, record.state.name, record.init_pid] for record in supervisor.records.values()]
+            return host.reply({"containers": listed})
+        if op == "quit":
+            if supervisor.records:
+                names = ", ".join(sorted(record.container.name for record in supervisor.records.values())[:10])
+                raise InUse(f"The monitor runs {len(supervisor.records)} containers: {names}", "Stop them first")
+            self.loop.later(0.05, self._quit)
+            return host.reply({})
+        if op == "start":
+            _Start(self, message)
+            return None
+        raise BadValue("op", op, "hello, list, start or quit")
+
+    def _quit(self) -> None:
+        self.loop.stopping = True
+
+    def reply(self, message: Mapping[str, Any]) -> None:
+        if self.fd >= 0:
+            self._unsent += host.encode(message)
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = self.connection.send(self._unsent) if self._unsent else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        self._unsent = self._unsent[sent:]
+        self.loop.watch(self.fd, READ | (WRITE if self._unsent else 0), self._turn)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            self.deadline.cancel()
+            self.loop.forget(self.fd)
+            self.connection.close()
+            self.fd = -1
+
+
+class _Start:
+    """One request to start many: answered when the last of them has come to an end, each with its own result.
+
+    {"op": "start", "containers": [[lxcpath, name], …], "timeout": seconds, "log_file", "log_level"} ->
+    {"results": [{"name", "lxc_path", "error": described or null, "warnings": […]}, …]}
+    """
+
+    def __init__(self, connection: Connection, message: Mapping[str, Any]) -> None:
+        self.connection = connection
+        listed = message.get("containers")
+        if not isinstance(listed, list) or not 0 < len(listed) <= _MAX_NAMES:
+            raise BadValue("containers", listed, "a list of [lxcpath, name]")
+        containers = [paths.container(name, lxc_path) for lxc_path, name in listed]
+        timeout = float(message.get("timeout", 600))
+        self.results: list[dict[str, Any]] = []
+        self.wanted = len(containers)
+        for container in containers:
+            self._start(container, timeout, str(message.get("log_file") or ""), str(message.get("log_level") or ""))
+
+    def _start(self, container: paths.Container, timeout: float, log_file: str, log_level: str) -> None:
+        def done(error: Optional[LxcError], warnings: list[str]) -> None:
+            result = {"name": container.name, "lxc_path": container.lxc_path, "warnings": warnings}
+            self.results.append({**result, "error": host.describe(error) if error else None})
+            if len(self.results) == self.wanted:
+                self.connection.reply(host.reply({"results": self.results}))
+
+        try:
+            self.connection.requests.supervisor.start(container, timeout, log_file, log_level, done)
+        except OSError as error:
+            done(LxcError(f"Start {container.name}: {error}"), [])

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LXC's command protocol, the server's half: one connection, one request, one reply, none of it ever waited for.
+
+Framing and credentials are as in the reference of LXC 5.0; the answers themselves are in `answers.py`. A client that
+connects and says nothing, sends too little, too much or nonsense is dropped; nothing else notices.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Optional
+
+from ..errors import LxcError
+from ..kernel import sockets
+from ..wire import protocol
+from . import answers
+from .answers import Answer
+from .loop import READ, WRITE, Loop
+from .record import Record
+
+_DEADLINE = 10.0
+_MAX_CLIENTS = 256
+
+
+class Server:
+    """The command socket of one container."""
+
+    def __init__(self, loop: Loop, record: Record, actions: answers.Actions) -> None:
+        self.loop = loop
+        self.record = record
+        self.actions = actions
+        self.clients = 0
+        if record.listener is not None:
+            loop.watch(record.listener.fileno(), READ, self._accept)
+
+    def _accept(self, _events: int) -> None:
+        if self.record.listener is None:
+            return
+        try:
+            connection, _address = self.record.listener.accept()
+        except OSError:
+            return
+        if self.clients >= _MAX_CLIENTS:
+            connection.close()
+            return
+        self.clients += 1
+        Client(self, connection)
+
+
+class Client:
+    """One connection. `states` is what a state client waits for."""
+
+    def __init__(self, server: Server, connection: socket.socket) -> None:
+        self.server = server
+        self.loop = server.loop
+        self.record = server.record
+        self.connection = connection
+        self.fd = connection.fileno()
+        self.peer = sockets.peer_credentials(connection)
+        self.states: tuple[int, ...] = (0,) * protocol.MAX_STATE
+        self.on_close: list[Callable[[], object]] = []
+        self._received = b""
+        self._unsent = b""
+        self._request: Optional[protocol.Request] = None
+        connection.setblocking(False)
+        self.deadline = self.loop.later(_DEADLINE, self.close)
+        self.loop.watch(self.fd, READ, self._read)
+
+    def _read(self, _events: int) -> None:
+        try:
+            data = self.connection.recv(protocol.MAX_PAYLOAD)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        self._received += data
+        try:
+            self._advance()
+        except LxcError:
+            self.close()
+
+    def _advance(self) -> None:
+        """Header, then payload; then the one answer."""
+        if self._request is None:
+            if len(self._received) < protocol.HEADER:
+                return
+            self._request = protocol.unpack_request(self._received[: protocol.HEADER])
+            self._received = self._received[protocol.HEADER :]
+            if not 0 <= self._request.datalen <= protocol.MAX_PAYLOAD:
+                self.close()
+                return
+        if len(self._received) < self._request.datalen:
+            return
+        payload = self._received[: self._request.datalen]
+        self.loop.watch(self.fd, READ, self._linger)
+        self._reply(answers.answer(self, self._request, payload))
+
+    def _linger(self, _events: int) -> None:
+        """After the request: nothing more is expected but the end of the connection."""
+        try:
+            if self.connection.recv(protocol.MAX_PAYLOAD):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.close()
+
+    def _reply(self, answer: Optional[Answer]) -> None:
+        if answer is None:
+            self.close()
+            return
+        self.deadline.cancel()
+        if answer.silent:
+            return
+        data = protocol.pack_response(answer.ret, answer.data, len(answer.payload))
+        try:
+            sockets.send_with_fds(self.connection, data, list(answer.fds))
+        except OSError:
+            self.close()
+            return
+        finally:
+            for fd in answer.fds:
+                os.close(fd)
+        if answer.payload:
+            self._send(answer.payload, close=not answer.keep)
+        elif not answer.keep:
+            self.close()
+
+    def push(self, message: bytes) -> None:
+        """The one message that a state client waits for; then the connection ends."""
+        self._send(message, close=True)
+
+    def _send(self, data: bytes, close: bool) -> None:
+        try:
+            sent = self.connection.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        self._unsent = data[sent:]
+        if self._unsent:
+            self.deadline.cancel()
+            self.deadline = self.loop.later(_DEADLINE, self.close)
+            self.loop.watch(self.fd, WRITE, lambda _events: self._send(self._unsent, close))
+        elif close:
+            self.close()
+
+    def close(self) -> None:
+        """Once; gives back what the connection held (a tty, a place among the state clients)."""
+        if self.fd < 0:
+            return
+        self.deadline.cancel()
+        self.loop.forget(self.fd)
+        self.connection.close()
+        self.fd = -1
+        self.server.clients -= 1
+        if self in self.record.state_clients:
+            self.record.state_clients.remove(self)
+        for act in self.on_close:
+            act()
+        self.on_close = []

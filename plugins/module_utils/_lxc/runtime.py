@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime on the host: `_lxc` written out once, and one monitor that runs from that copy.
+
+A module's own code goes away with the module (it runs from a zip that Ansible deletes); what outlives it must be a file.
+The copy is named by the hash of its content, below a directory that only root can enter, and verified before use.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pkgutil
+import signal
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from . import paths
+from .errors import LxcError, StepError, TimedOut, Unsupported
+from .wire import host
+
+COLLECTION_VERSION = "0.1.0"
+_START_TIMEOUT = 30.0
+
+
+def start(
+    containers: Sequence[paths.Container], timeout: float = 600, log_file: str = "", log_level: str = ""
+) -> list[tuple[paths.Container, Optional[LxcError], list[str]]]:
+    """Start them all by one request; for each its error (None: it runs) and its warnings, in the order asked for.
+
+    `timeout` is the seconds that one start may take from its turn on. Raises LxcError when there is no monitor to be had.
+    """
+    ensure_monitor()
+    body = {"containers": [list(container) for container in containers], "timeout": timeout, "log_file": log_file, "log_level": log_level}
+    answer = host.request("start", body, timeout=timeout * len(containers) + 10)
+    by_key = {(result["lxc_path"], result["name"]): result for result in answer["results"]}
+    results = []
+    for container in containers:
+        result = by_key[tuple(container)]
+        results.append((container, host.restore(result["error"]) if result["error"] else None, result["warnings"]))
+    return results
+
+
+def ensure_monitor() -> dict[str, Any]:
+    """The running monitor's facts; starts one where there is none. Two tasks at once start one."""
+    try:
+        return host.request("hello")
+    except host.NoMonitor:
+        pass
+    _make_private_directory()
+    lock_fd = os.open(paths.MONITOR_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(lock_fd)
+        try:
+            return host.request("hello")
+        except host.NoMonitor:
+            _spawn(persist())
+        return host.request("hello")
+    finally:
+        os.close(lock_fd)
+
+
+def stop_monitor() -> bool:
+    """End the monitor. InUse while it runs containers; False when there was none."""
+    try:
+        host.request("quit")
+    except host.NoMonitor:
+        return False
+    deadline = time.monotonic() + 10
+    while os.path.exists(paths.MONITOR_SOCKET) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return True
+
+
+def _make_private_directory() -> None:
+    try:
+        os.mkdir(paths.RUN, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StepError.from_os("runtime", "Make directory", paths.RUN, error) from error
+    _verify_owned(paths.RUN)
+
+
+def _verify_owned(path: str) -> None:
+    found = os.lstat(path)
+    if found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode) or found.st_mode & 0o022:
+        raise StepError("runtime", "Trust", path, text=f"it must belong to uid {os.geteuid()} and be writable by nobody else")
+
+
+def _lock(lock_fd: int) -> None:
+    """Held only while a monitor comes up, so the wait is short; its end is an error that names the lock."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimedOut(f"Another task has held {paths.MONITOR_LOCK} for {_START_TIMEOUT:g} s while it starts the monitor") from None
+            time.sleep(0.02)
+
+
+def sources() -> dict[str, bytes]:
+    """Every file of this package, by its path below it; out of the zip that a module runs from, or from a directory."""
+    package = __package__ or ""
+    return {f"{name.replace('.', '/')}.py": _source(package, name) for name in _module_names(package, "")}
+
+
+def _module_names(package: str, prefix: str) -> Iterator[str]:
+    yield f"{prefix}__init__"
+    places = list(sys.modules[__package__ or ""].__path__)
+    if prefix:
+        places = [f"{place}/{prefix.rstrip('.').replace('.', '/')}" for place in places]
+    for _finder, name, is_package in pkgutil.iter_modules(places):
+        if is_package:
+            yield from _module_names(package, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _source(package: str, name: str) -> bytes:
+    found = pkgutil.get_data(package, f"{name.replace('.', '/')}.py")
+    if found is None:
+        raise StepError("runtime", "Read", f"{package}.{name}", text="its source is not at hand")
+    return found
+
+
+def digest(files: dict[str, bytes]) -> str:
+    """A name for exactly this content."""
+    state = hashlib.sha256()
+    for name in sorted(files):
+        state.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+    return state.hexdigest()
+
+
+def persist() -> str:
+    """Write the copy, unless the very same one stands there; returns its directory."""
+    files = sources()
+    directory = f"{paths.RUN}/runtime-{digest(files)}"
+    if not os.path.isdir(directory):
+        _write_copy(directory, files)
+    _verify_copy(directory, files)
+    return directory
+
+
+def _write_copy(directory: str, files: dict[str, bytes]) -> None:
+    from .kernel import command
+
+    temporary = f"{directory}.{os.getpid()}"
+    try:
+        for name, content in files.items():
+            path = f"{temporary}/_lxc/{name}"
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            with open(path, "xb") as file:
+                file.write(content)
+        # By another process: what compiling leaves behind would stay in the monitor's memory for good.
+        command.run([sys.executable, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", temporary])
+        os.rename(temporary, directory)
+    except OSError as error:
+        raise StepError.from_os("runtime", "Write", directory, error) from error
+
+
+def _verify_copy(directory: str, files: dict[str, bytes]) -> None:
+    for path in (paths.RUN, directory, f"{directory}/_lxc"):
+        _verify_owned(path)
+    for name, content in files.items():
+        with open(f"{directory}/_lxc/{name}", "rb") as file:
+            if file.read() != content:
+                raise StepError("runtime", "Trust", f"{directory}/_lxc/{name}", text="it is not what it was written as; remove the directory")
+
+
+def _library() -> str:
+    """The directory that pyroute2 is imported from; found without importing it."""
+    found = importlib.util.find_spec("pyroute2")
+    if found is None or not found.submodule_search_locations:
+        raise Unsupported(f"{sys.executable} has no pyroute2", "Install it on the target: apt install python3-pyroute2, or pip install pyroute2")
+    return os.path.dirname(next(iter(found.submodule_search_locations)))
+
+
+def _spawn(directory: str) -> None:
+    """Start the monitor from the copy and wait until it says that it is ready."""
+    library = _library()
+    read_fd, write_fd = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        _become_monitor(directory, library, write_fd)
+    os.close(write_fd)
+    os.waitpid(middle, 0)
+    said = _read_with_deadline(read_fd)
+    os.close(read_fd)
+    if said != "ready":
+        raise StepError("monitor", "Start", "the monitor", text=said or "it ended without a word", hint=f"See {paths.MONITOR_LOG}")
+
+
+def _read_with_deadline(read_fd: int) -> str:
+    import select
+
+    said = b""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while select.select([read_fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(read_fd, 65536)
+        said += chunk
+        if not chunk or said == b"ready":
+            return said.decode("utf-8", "replace")
+    return f"not ready after {_START_TIMEOUT:g} s"
+
+
+def _become_monitor(directory: str, library: str, write_fd: int) -> None:
+    """In the forked child: leave the task's session, descriptors and directory behind, and execute the monitor."""
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        _leave_session(write_fd)
+        program = (
+            "import sys; sys.dont_write_bytecode = True; sys.path[:0] = [sys.argv[1]]; sys.path.append(sys.argv[2]); "
+            "from _lxc.monitor import main; main.main(sys.argv[3:])"
+        )
+        digest_name = directory.rpartition("-")[2]
+        arguments = [sys.executable, "-I", "-S", "-c", program, directory, library, str(write_fd), digest_name, COLLECTION_VERSION]
+        os.execve(sys.executable, arguments, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
+    except BaseException as error:
+        os.write(write_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+    finally:
+        os._exit(1)
+
+
+def _leave_session(write_fd: int) -> None:
+    from .kernel import process
+
+    os.chdir("/")
+    os.umask(0o022)
+    os.makedirs(paths.LOG, 0o755, exist_ok=True)
+    null_fd = os.open("/dev/null", os.O_RDWR)
+    log_fd = os.open(paths.MONITOR_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
+    for fd, source in ((0, null_fd), (1, log_fd), (2, log_fd)):
+        os.dup2(source, fd)
+    process.close_all_but([0, 1, 2, write_fd])
+    os.set_inheritable(write_fd, True)
+    _enter_host_namespaces()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    process.reset_signals()
+
+
+def _enter_host_namespaces() -> None:
+    """A task may live in a mount namespace of its own (a unit with PrivateTmp, say): containers belong to process 1's.
+
+    Where process 1's cannot be looked at (a sandbox), ours is the host's.
+    """
+    from .kernel import libc
+
+    for name, flag in (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET), ("ipc", libc.CLONE_NEWIPC), ("uts", libc.CLONE_NEWUTS)):
+        try:
+            if os.readlink(f"/proc/1/ns/{name}") == os.readlink(f"/proc/self/ns/{name}"):
+                continue
+            namespace_fd = os.open(f"/proc/1/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:
+            continue
+        libc.setns(namespace_fd, flag)
+        os.close(namespace_fd)
