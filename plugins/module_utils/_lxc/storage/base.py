@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a storage backend is: seven verbs. A backend is made from the text of `lxc.rootfs.path`, and keeps nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from ..paths import Container
+
+
+class Copied(NamedTuple):
+    """The `lxc.rootfs.path` of a clone, and whether it needs the source's files for as long as it lives (lxc_rdepends)."""
+
+    rootfs_path: str
+    depends: bool
+
+
+class Backend(Protocol):
+    """`mount` runs in the container's new mount namespace, everything else in the host's.
+
+    Failing system calls raise OSError with the object as filename; a wrong option raises BadValue.
+    """
+
+    kind: str
+    rootfs_path: str
+
+    def __init__(self, rootfs_path: str) -> None: ...
+
+    @classmethod
+    def detect(cls, rootfs_path: str) -> bool:
+        """Whether this text of `lxc.rootfs.path` is ours."""
+
+    @classmethod
+    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+        """Make empty storage for a new container whose directory exists; the text for `lxc.rootfs.path`."""
+
+    def mount(self, target: str, options: str) -> None:
+        """Mount the root on `target`, with what `lxc.rootfs.options` says. Nothing is imported here."""
+
+    def umount(self, target: str) -> None:
+        """Take away what `mount` or `mount_host` put on `target`."""
+
+    def mount_host(self, target: str) -> str:
+        """Where a template or a copy finds the root: a directory that is there anyway, or `target` after mounting on it."""
+
+    def directory(self) -> str:
+        """The root's place on the host as mount targets of a config may spell it; "" when it has none."""
+
+    def destroy(self) -> None:
+        """Remove the storage. What is already gone is no error."""
+
+    def clone(self, target: Container) -> Copied:
+        """A full copy for another container, whose directory exists. The source must not be running: a hostile one could swap paths."""
+
+    def snapshot(self, target: Container) -> Copied:
+        """A cheap copy that shares the source's blocks or files."""

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root is a directory of the host: mounted by a bind."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from ..errors import BadValue, StepError
+from ..kernel import libc, mount
+from ..paths import Container
+from .base import Copied
+
+
+class Dir:
+    kind = "dir"
+
+    def __init__(self, rootfs_path: str) -> None:
+        self.rootfs_path = rootfs_path
+        self._path = rootfs_path[4:] if rootfs_path.startswith("dir:") else rootfs_path
+        if not self._path.startswith("/"):
+            raise BadValue("lxc.rootfs.path", rootfs_path, "an absolute path")
+
+    @classmethod
+    def detect(cls, rootfs_path: str) -> bool:
+        return rootfs_path.startswith(("dir:/", "/"))
+
+    @classmethod
+    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+        """`directory`: another place than the container's own directory, which must be empty or not there (lxc-create --dir)."""
+        unknown = sorted(set(options) - {"directory"})
+        if unknown:
+            raise BadValue("backing_store", "dir", f"a backing store that takes {', '.join(unknown)}")
+        path = str(options.get("directory") or container.rootfs)
+        if not path.startswith("/") or ".." in path.split("/") or "\n" in path or ":" in path:
+            raise BadValue("directory", path, "an absolute path without .. and without a colon in it")
+        make_root_directory(path)
+        return "dir:" + path
+
+    def mount(self, target: str, options: str) -> None:
+        attributes, cleared, propagation, data = mount.parse_options(options)
+        if data:
+            raise StepError("mount", "Mount", self.rootfs_path, text=f"a directory takes no {data!r} in lxc.rootfs.options")
+        tree_fd = mount.open_tree(self._path, clone=True, recursive=True)
+        try:
+            if attributes or cleared:
+                mount.set_attr(tree_fd, set=attributes, clear=cleared)
+            attach(tree_fd, target)
+        finally:
+            os.close(tree_fd)
+        if propagation:
+            mount.set_attr(target, propagation=propagation, recursive=True)
+
+    def umount(self, target: str) -> None:
+        if os.path.realpath(target) != os.path.realpath(self._path):
+            mount.umount(target, libc.MNT_DETACH)
+
+    def mount_host(self, target: str) -> str:
+        return self._path
+
+    def directory(self) -> str:
+        return self._path
+
+    def destroy(self) -> None:
+        from ..kernel import tree
+
+        tree.remove(self._path)
+
+    def clone(self, target: Container) -> Copied:
+        from ..kernel import tree
+
+        path = self.create(target, {})[4:]
+        tree.copy(self._path, path)
+        return Copied("dir:" + path, depends=False)
+
+    def snapshot(self, target: Container) -> Copied:
+        """An overlay over this directory, as lxc-copy -s makes it; the source must not change from now on."""
+        from .overlayfs import Overlayfs
+
+        return Overlayfs.over([self._path], target)
+
+
+def make_root_directory(path: str) -> None:
+    """An empty directory of mode 0755, never through a symbolic link in its last place."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode) or os.listdir(path):
+            raise
+    os.chmod(path, 0o755)
+
+
+def attach(tree_fd: int, target: str) -> None:
+    """Put a mount that is not attached yet on a directory of the host."""
+    target_fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mount.attach(tree_fd, target_fd)
+    finally:
+        os.close(target_fd)
