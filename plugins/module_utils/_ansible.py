@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -28,27 +27,28 @@ def shared_options() -> dict[str, Any]:
     """The block that every module of the action group takes, so that `module_defaults` for the group work."""
     return {
         "lxc_path": {"type": "path"},
-        "log_file": {"type": "path", "aliases": ["container_log"]},
-        "log_level": {"type": "str", "choices": list(LOG_LEVELS), "aliases": ["container_log_level"]},
+        "log_file": {"type": "path"},
+        "log_level": {"type": "str", "choices": list(LOG_LEVELS)},
     }
 
 
 def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], *, needs_root: bool = True, **rules: Any) -> None:
     """Run a module. `job` gets the parameters that were said (None is left out); `rules` go to AnsibleModule."""
     module = AnsibleModule(argument_spec={**shared_options(), **argument_spec}, supports_check_mode=True, **rules)
-    log = _Log(module.params["log_file"], module.params["log_level"])
+    params = {key: value for key, value in module.params.items() if value is not None}
     try:
         if needs_root and os.geteuid() != 0:
-            module.fail_json(msg=f"This module needs root on the host of the containers, and runs as uid {os.geteuid()}", hint="Add become: true")
-        work = job({key: value for key, value in module.params.items() if value is not None})
+            uid = os.geteuid()
+            module.fail_json(msg=f"This module needs root on the host of the containers, and runs as uid {uid}", hint="Add become: true")
+        work = job(params)
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
-        log.write("ERROR", error.message)
+        _log(params, [("ERROR", error.message)])
         module.fail_json(msg=error.message, **bounded(failure(error)))
     except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
-    log.report(report)
+    _log(params, _lines(report))
     _finish(module, report)
 
 
@@ -97,26 +97,21 @@ def _shortened(value: object, text: int, items: int) -> object:
     return value
 
 
-class _Log:
+def _lines(report: Report) -> list[tuple[str, str]]:
+    """What the task did, for its log."""
+    results = report.result.get("containers", [report.result])
+    actions = [entry.get("actions", []) for entry in results if isinstance(entry, dict)] if isinstance(results, list) else []
+    lines = [("INFO", str(action)) for one in actions for action in one] + [("WARN", warning) for warning in report.warnings]
+    return [*lines, ("ERROR", report.failed)] if report.failed else lines
+
+
+def _log(params: Mapping[str, Any], lines: Sequence[tuple[str, str]]) -> None:
     """The task's own lines in `log_file`, in the form of LXC's log files."""
+    if "log_file" not in params or not lines:
+        return
+    from ._lxc.lifecycle.log import Log, level_number
 
-    def __init__(self, file: str | None, level: str | None) -> None:
-        self._file = file
-        self._level = LOG_LEVELS.index(level or "ERROR")
-
-    def write(self, level: str, text: str) -> None:
-        if not self._file or LOG_LEVELS.index(level) < self._level:
-            return
-        stamp = time.strftime("%Y%m%d%H%M%S")
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write("".join(f"hostkit.lxc {stamp} {level} {line}\n" for line in text.splitlines()))
-
-    def report(self, report: Report) -> None:
-        actions = report.result.get("actions", [])
-        for action in actions if isinstance(actions, list) else []:
-            self.write("INFO", str(action))
-        for warning in report.warnings:
-            self.write("WARN", warning)
-        if report.failed:
-            self.write("ERROR", report.failed)
+    names = params.get("name", ["hostkit.lxc"])
+    log = Log(names if isinstance(names, str) else ",".join(names), params["log_file"], level_number(params.get("log_level", "ERROR")))
+    for level, text in lines:
+        log.write(level, text)

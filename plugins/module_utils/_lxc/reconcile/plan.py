@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ..errors import StepError
@@ -34,7 +35,7 @@ class Report(NamedTuple):
     """What a module gives back. `failed` is the message that makes the task fail though there is a result."""
 
     changed: bool
-    result: Mapping[str, object] = {}
+    result: Mapping[str, object] = MappingProxyType({})
     diff: Sequence[Diff] = ()
     warnings: Sequence[str] = ()
     failed: str = ""

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job of lxc_attach: one command inside a running container, unless what it makes is there or what it removes is gone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import BadValue, LxcError
+from ..lifecycle import place
+from ..paths import Container, container
+from ..wire import client
+from ..wire.protocol import State
+from .plan import Report
+
+
+class Command:
+    """A `Job`. In check mode it answers as ansible.builtin.command does."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+        self._container = container(params["name"], params.get("lxc_path") or place.lxc_path())
+        self._argv = _argv(params)
+        for option in ("chdir", "creates", "removes"):
+            if option in params and (not params[option].startswith("/") or "\0" in params[option]):
+                raise BadValue(option, params[option], "an absolute path inside the container")
+
+    def predict(self) -> Report:
+        needless = self._needless()
+        if needless:
+            return needless
+        would_run = "creates" in self._params or "removes" in self._params
+        values: dict[str, object] = {"msg": "The command would have been run if this were not check mode", "rc": 0}
+        return Report(would_run, {**self._output(b"", b""), **values, **({} if would_run else {"skipped": True})})
+
+    def apply(self) -> Report:
+        needless = self._needless()
+        if needless:
+            return needless
+        from ..lifecycle import attach
+
+        result = attach.attach(self._container, self._request())
+        failed = f"The command ended with status {result.rc}" if result.rc else ""
+        return Report(True, {**self._output(result.stdout, result.stderr), "rc": result.rc}, failed=failed)
+
+    def _request(self) -> Any:
+        from ..lifecycle.attach import AttachRequest
+
+        params = self._params
+        environment = {key: _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
+        return AttachRequest(
+            argv=self._argv,
+            stdin=params["stdin"].encode("utf-8", "surrogateescape") if "stdin" in params else b"",
+            namespaces=params.get("namespaces"),
+            elevated=bool(params.get("elevated")),
+            user=params.get("user"),
+            chdir=params.get("chdir"),
+            environment=environment,
+            timeout=params.get("timeout"),
+        )
+
+    def _needless(self) -> Report | None:
+        """The report when there is nothing to run; raises when there is nothing to run it in."""
+        _must_run(self._container)
+        from .inside import missing
+
+        creates, removes = self._params.get("creates"), self._params.get("removes")
+        if creates and not missing(self._container, creates):
+            reason = f"Did not run the command since {creates} exists"
+        elif removes and missing(self._container, removes):
+            reason = f"Did not run the command since {removes} does not exist"
+        else:
+            return None
+        return Report(False, {**self._output(b"", b""), "rc": 0, "msg": reason})
+
+    def _output(self, stdout: bytes, stderr: bytes) -> dict[str, object]:
+        """Bytes that are not UTF-8 become surrogates, which JSON carries and a controller can turn back."""
+        values: dict[str, object] = {"cmd": self._argv}
+        for name, data in (("stdout", stdout), ("stderr", stderr)):
+            text = data.decode("utf-8", "surrogateescape")
+            values[name] = text[:-1] if text.endswith("\n") else text
+            values[f"{name}_lines"] = str(values[name]).splitlines()
+        return values
+
+
+def _must_run(one: Container) -> None:
+    state = client.state(one)
+    if state is State.STOPPED:
+        from .observe import existing, not_found
+
+        if one.name not in existing(one.lxc_path):
+            raise not_found(one)
+        raise LxcError(f"Container {one.name} is not running", hint="Start it with hostkit.lxc.lxc_container")
+    if state is State.FROZEN:
+        raise LxcError(f"Container {one.name} is frozen: a command in it would never end", hint="Thaw it with state: started")
+
+
+def _argv(params: Mapping[str, Any]) -> list[str]:
+    argv = params.get("argv")
+    if argv is None:
+        try:
+            argv = shlex.split(params["cmd"])
+        except ValueError as error:
+            raise BadValue("cmd", params["cmd"], f"matching quotes ({error})") from error
+    if not argv or not argv[0]:
+        raise BadValue("argv" if "argv" in params else "cmd", argv, "a command")
+    for word in argv:
+        if "\0" in word:
+            raise BadValue("argv", argv, "words without NUL")
+    return list(argv)
+
+
+def _text(option: str, value: Any) -> str:
+    if isinstance(value, (list, dict)) or value is None or "\0" in str(value):
+        raise BadValue(option, "(not shown)", "a string, a number or a boolean, without NUL")
+    return str(value)

@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan for one container: what is wanted against what is there. Pure: it reads nothing and does nothing.
+
+The table of all states stands in docs/states.md, and tests/unit/reconcile/test_container.py has a case for each cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from ..errors import InUse, LxcError
+from .desired import Desired
+from .observe import Observed, not_found
+from .plan import Change
+
+
+class Verbs(Protocol):
+    """What can be done to a container. A plan only names these; `apply.py` has the real ones."""
+
+    def create(self, desired: Desired) -> object: ...
+
+    def destroy(self, desired: Desired) -> object: ...
+
+    def write_config(self, desired: Desired) -> object: ...
+
+    def start(self, desired: Desired) -> object: ...
+
+    def stop(self, desired: Desired) -> object: ...
+
+    def freeze(self, desired: Desired) -> object: ...
+
+    def thaw(self, desired: Desired) -> object: ...
+
+
+class Plan(NamedTuple):
+    """Three stretches: what comes before the start, the start (one request for all containers of a task), what follows it."""
+
+    before: tuple[Change, ...] = ()
+    start: Change | None = None
+    after: tuple[Change, ...] = ()
+    pending_restart: tuple[str, ...] = ()
+    config_before: str = ""
+    config_after: str = ""
+
+    @property
+    def changes(self) -> list[Change]:
+        return [*self.before, *([self.start] if self.start else []), *self.after]
+
+
+# What is done to the run state, for each state that a container can have. `restart` is stop and start.
+_RUN: dict[str, dict[str, tuple[str, ...]]] = {
+    "present": {},
+    "absent": {"RUNNING": ("stop",), "FROZEN": ("stop",)},
+    "started": {"STOPPED": ("start",), "FROZEN": ("thaw",)},
+    "stopped": {"RUNNING": ("stop",), "FROZEN": ("stop",)},
+    "restarted": {"STOPPED": ("start",), "RUNNING": ("stop", "start"), "FROZEN": ("stop", "start")},
+    "frozen": {"STOPPED": ("start", "freeze"), "RUNNING": ("freeze",)},
+}
+_AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
+
+
+def plan(desired: Desired, observed: Observed, verbs: Verbs, nothing: Callable[[Desired], LxcError] | None = None) -> Plan:
+    """The changes, in the order in which they are made. Raises what stands against them."""
+    if desired.state == "absent":
+        return _absent(desired, observed, verbs)
+    name = desired.container.name
+    if observed.existence != "defined":
+        if desired.template is None:
+            raise (nothing or _missing(observed))(desired)
+        anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
+        words = f"make {name} from template {desired.template}{anew}"
+        create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
+        return _running(Plan(before=(create,)), desired, "STOPPED", verbs)
+    return _running(_config(desired, observed, verbs), desired, observed.state, verbs)
+
+
+def _missing(observed: Observed) -> Callable[[Desired], LxcError]:
+    if observed.existence == "absent":
+        return lambda desired: not_found(desired.container)
+    return lambda desired: LxcError(
+        f"Container {desired.container.name} is half-made: its creation was cut off, and no template says what to make it from",
+        hint="Say template to make it anew, or state: absent to remove it",
+    )
+
+
+def _absent(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+    name = desired.container.name
+    if observed.existence == "absent":
+        return Plan()
+    if observed.snapshots and not desired.delete_snapshots:
+        raise InUse(
+            f"Container {name} has snapshots: {', '.join(observed.snapshots)}", hint="Say delete_snapshots: true to remove them with it"
+        )
+    stop = _steps(_RUN["absent"].get(observed.state, ()), desired, observed.state, verbs)
+    destroy = Change("existence", observed.existence, "absent", f"destroy {name}", partial(verbs.destroy, desired))
+    return Plan(before=(*stop, destroy))
+
+
+def _config(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+    """The change of the config file, if any, and what of it waits for a restart."""
+    if not desired.says_config:
+        return Plan()
+    from . import drift
+
+    one = desired.container
+    after = drift.new_text(observed.text, desired, one.config)
+    pending = tuple(drift.pending(observed.running, after, one.config))
+    if after == observed.text:
+        return Plan(pending_restart=pending)
+    keys = ", ".join(drift.changed_keys(observed.text, after))
+    words = f"change {keys or 'lines'} in {one.config}"
+    change = Change(f"config {keys}".rstrip(), _lines(observed.text), _lines(after), words, partial(verbs.write_config, desired))
+    return Plan((change,), pending_restart=pending, config_before=observed.text, config_after=after)
+
+
+def _lines(text: str) -> str:
+    return f"{len(text.splitlines())} lines"
+
+
+def _running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
+    """Append what brings the container from `state` to the wanted one."""
+    words = _RUN[desired.state].get(state, ())
+    if base.pending_restart and desired.restart_if_needed and desired.state in ("started", "frozen", "present") and "stop" not in words:
+        words = ("stop", "start", *(("freeze",) if desired.state == "frozen" or (desired.state, state) == ("present", "FROZEN") else ()))
+    changes = _steps(words, desired, state, verbs)
+    at = words.index("start") if "start" in words else len(words)
+    start = changes[at] if at < len(words) else None
+    restarts = "stop" in words
+    return base._replace(
+        before=(*base.before, *changes[:at]),
+        start=start,
+        after=tuple(changes[at + 1 :]),
+        pending_restart=() if restarts else base.pending_restart,
+    )
+
+
+def _steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
+    doing = {"start": verbs.start, "stop": verbs.stop, "freeze": verbs.freeze, "thaw": verbs.thaw}
+    changes = []
+    for word in words:
+        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(doing[word], desired)))
+        state = _AFTER[word]
+    return changes

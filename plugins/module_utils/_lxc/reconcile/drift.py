@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a running container was started with, against what its config says now.
+
+The monitor answers with the config that it was started with (command 7). Only keys that the task names are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..config import edit, keys, parser
+from ..errors import LxcError
+from ..wire import client
+from .desired import Desired, NetworkSection
+
+# Read from the file whenever they are needed: a running container has no value of its own for them.
+_NEVER_PENDING = ("lxc.start.", "lxc.group", "lxc.ephemeral", "lxc.hook.clone", "lxc.hook.destroy", "lxc.log.", "lxc.include")
+
+
+def named_keys(desired: Desired, text: str) -> list[str]:
+    """The keys that the task says something about, those of its networks included."""
+    named = [key for key in desired.config if not key.startswith(_NEVER_PENDING)]
+    if desired.networks is not None:
+        here = [key for key in edit.values(text) if key.startswith("lxc.net.")]
+        wanted = [f"lxc.net.{index}.{word}" for index, section in enumerate(desired.networks) for word in section]
+        named += list(dict.fromkeys(here + wanted))
+    return named
+
+
+def running_items(desired: Desired, text: str) -> dict[str, str | None]:
+    """The monitor's value for each of those keys; None where it has none."""
+    found: dict[str, str | None] = {}
+    for key in named_keys(desired, text):
+        try:
+            found[key] = client.config_item(desired.container, key)
+        except LxcError:  # it ended meanwhile, or does not know the key: then nothing is pending for it
+            continue
+    return found
+
+
+def pending(running: Mapping[str, str | None], text: str, file: str) -> list[str]:
+    """The keys whose running value is not the one that a start would use now."""
+    if not running:
+        return []
+    config = parser.loads(text, file)
+    return [key for key, value in running.items() if _plain(value) != _plain(config.item(key))]
+
+
+def _plain(value: str | None) -> list[str]:
+    return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+def new_text(text: str, desired: Desired, file: str) -> str:
+    """The config with what the task says, and everything else as it was."""
+    after = edit.edit(text, dict(desired.config), file) if desired.config else text
+    if desired.networks is not None:
+        after = edit.replace_networks(after, [_kept(section, index, after) for index, section in enumerate(desired.networks)])
+    return after
+
+
+def _kept(section: NetworkSection, index: int, text: str) -> NetworkSection:
+    """What the task does not say of a network stays (its MAC address above all), as long as the type is the same."""
+    prefix = f"lxc.net.{index}."
+    present = {key[len(prefix) :]: values for key, values in edit.values(text).items() if key.startswith(prefix)}
+    if present.get("type", [""])[-1] != section["type"]:
+        return section
+    return {**{key: values[0] if len(values) == 1 else values for key, values in present.items()}, **section}
+
+
+def changed_keys(before: str, after: str) -> list[str]:
+    """The keys whose lines differ, in the order of the new file."""
+    old, new = edit.values(before), edit.values(after)
+    return [key for key in dict.fromkeys(list(new) + list(old)) if old.get(key) != new.get(key)]
+
+
+def shown(text: str) -> str:
+    """The text for a diff: the values of environment variables are nobody's business."""
+    return "".join(_masked(line) for line in text.splitlines(keepends=True))
+
+
+def _masked(line: str) -> str:
+    key, equals, value = line.partition("=")
+    match = keys.find(key.strip()) if equals else None
+    if match is None or not match.name.startswith("lxc.environment") or "=" not in value:
+        return line
+    return f"{key}={value.partition('=')[0]}=(not shown)\n"
+
+
+def listed(values: Iterable[str]) -> str:
+    return ", ".join(values)

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The effects that a plan names. Each imports what it needs where it needs it: most tasks do nothing, or one thing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ..errors import StepError
+from .desired import Desired
+from .observe import read_config
+
+LOCK_TIMEOUT = 30.0
+
+
+def _silent(_line: str) -> None:
+    """No log was asked for."""
+
+
+class Effects:
+    """`Verbs` for real. What an act returns beside success is a list of warnings, or how a container was stopped."""
+
+    def __init__(self, log: Callable[[str], None] = _silent) -> None:
+        self._log = log
+
+    def create(self, desired: Desired) -> object:
+        from ..lifecycle import create
+
+        request = create.CreateRequest(
+            container=desired.container,
+            template=desired.template or "none",
+            template_options=desired.template_options,
+            backing_store=desired.backing_store or "dir",
+            backing_options=desired.backing_options,
+            config=desired.config,
+            networks=desired.networks,
+        )
+        return create.create(request, self._log)
+
+    def destroy(self, desired: Desired) -> object:
+        from ..lifecycle import destroy
+
+        return destroy.destroy(desired.container)
+
+    def write_config(self, desired: Desired) -> object:
+        """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""
+        from ..lifecycle import lock
+        from . import drift
+
+        one = desired.container
+        with lock.hold(one, "change the config", LOCK_TIMEOUT):
+            replace(one.config, drift.new_text(read_config(one), desired, one.config))
+        return None
+
+    def start(self, desired: Desired) -> object:
+        from .. import runtime
+
+        for _, error, warnings in runtime.start([desired.container], desired.wait_timeout):
+            if error:
+                raise error
+            return warnings
+        return None
+
+    def stop(self, desired: Desired) -> object:
+        from ..lifecycle import stop
+
+        return stop.stop(desired.container, desired.stop_timeout)
+
+    def freeze(self, desired: Desired) -> object:
+        from ..lifecycle import freeze
+
+        freeze.freeze(desired.container, desired.wait_timeout)
+        return None
+
+    def thaw(self, desired: Desired) -> object:
+        from ..lifecycle import freeze
+
+        freeze.thaw(desired.container, desired.wait_timeout)
+        return None
+
+
+def replace(path: str, text: str) -> None:
+    """A new file in the place of the old one, at once, with its mode and owner."""
+    old = os.stat(path, follow_symlinks=False)
+    new_path = f"{path}.hostkit-new"
+    try:
+        descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchown(stream.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(stream.fileno(), old.st_mode & 0o7777)
+            os.fsync(stream.fileno())
+        os.rename(new_path, path)
+    except OSError as error:
+        raise StepError.from_os("config", "Write", path, error) from error

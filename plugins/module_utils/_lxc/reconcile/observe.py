@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a container stands: read from its files and from its command socket, so it does not matter who started it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..errors import NotFound, TimedOut
+from ..paths import Container
+from ..wire import client
+from ..wire.protocol import State
+from .desired import NOTHING, Desired
+
+# On the way from one lasting state to another; what follows is not known before it is there.
+_PASSING = (State.STARTING, State.STOPPING, State.ABORTING, State.FREEZING)
+_SETTLE = 30.0
+
+
+class Observed(NamedTuple):
+    """`existence` is absent, half-made or defined; `state` is LXC's word, STOPPED when nothing runs.
+
+    `text` is the config file, read only when the task says something about it; `running` holds what the monitor
+    says of the keys that the task says something about.
+    """
+
+    existence: str
+    state: str = "STOPPED"
+    text: str = ""
+    running: Mapping[str, str | None] = NOTHING
+    snapshots: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        return self.state != "STOPPED"
+
+
+def observe(desired: Desired) -> Observed:
+    """Read what this task needs to know, and no more."""
+    one = desired.container
+    state = settled_state(one)
+    existence = _existence(one, state)
+    if existence != "defined" or not desired.says_config or desired.state == "absent":
+        return Observed(existence, state.name, snapshots=_snapshots(one) if desired.state == "absent" else ())
+    text = read_config(one)
+    running: Mapping[str, str | None] = NOTHING
+    if state is not State.STOPPED:
+        from .drift import running_items
+
+        running = running_items(desired, text)
+    return Observed(existence, state.name, text, running)
+
+
+def settled_state(one: Container) -> State:
+    """The state once it lasts. A container that somebody is starting or stopping right now is waited for."""
+    deadline = time.monotonic() + _SETTLE
+    while True:
+        state = client.state(one)
+        if state is State.THAWED:
+            return State.RUNNING
+        if state not in _PASSING:
+            return state
+        if time.monotonic() > deadline:
+            raise TimedOut(f"Wait for {one.name} to be started or stopped: it has been {state.name} for {_SETTLE:.0f} s")
+        time.sleep(0.05)
+
+
+def _existence(one: Container, state: State) -> str:
+    if state is State.STOPPED and os.path.lexists(one.partial):
+        return "half-made"
+    if state is State.STOPPED and not os.path.lexists(one.config):
+        return "absent"
+    return "defined"
+
+
+def _snapshots(one: Container) -> tuple[str, ...]:
+    """Names of the snapshots, in the place that LXC 1.1 and later use."""
+    try:
+        return tuple(sorted(os.listdir(f"{one.directory}/snaps")))
+    except OSError:
+        return ()
+
+
+def read_config(one: Container) -> str:
+    """The config file as text; what is not UTF-8 in it survives."""
+    try:
+        with open(one.config, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise NotFound(f"{one.config} does not exist") from None
+
+
+def existing(lxc_path: str) -> list[str]:
+    """The names of the containers that are defined in this lxcpath."""
+    try:
+        names = os.listdir(lxc_path)
+    except OSError:
+        return []
+    return sorted(name for name in names if os.path.lexists(f"{lxc_path}/{name}/config"))
+
+
+def not_found(one: Container) -> NotFound:
+    """The error for a name that does not exist: what exists instead, the nearest first."""
+    from difflib import get_close_matches
+
+    names = existing(one.lxc_path)
+    near = get_close_matches(one.name, names, 3)
+    shown = ", ".join((near or names)[:10])
+    known = f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
+    return NotFound(
+        f"Container {one.name} does not exist in {one.lxc_path}, and no template says what to make it from. {known}",
+        hint="Check the spelling, or say template (none for an empty container)",
+    )

@@ -1,0 +1,561 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""lxc_container: containers as they should be."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lxc_container
+short_description: Create, configure, start, stop, freeze and remove LXC containers
+version_added: 0.1.0
+description:
+  - Brings LXC system containers to the wanted state. Neither liblxc nor the LXC tools are needed on the host.
+  - The containers are LXC containers. LXC's own tools work on what this module made, and this module on what they made.
+  - Only what is said is compared and changed. An option that is not given leaves things as they are.
+author:
+  - hostkit contributors (@hostkit)
+extends_documentation_fragment:
+  - hostkit.lxc.lxc
+  - hostkit.lxc.attributes
+  - hostkit.lxc.attributes.action_group
+  - hostkit.lxc.attributes.linux
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Conditions of O(wait_for) are not waited for.
+  diff_mode:
+    support: full
+    details:
+      - The diff of the config file shows the names of environment variables and not their values.
+  idempotent:
+    support: partial
+    details:
+      - O(state=restarted) restarts the container every time.
+options:
+  name:
+    description:
+      - The names of the containers. Several containers are handled in one task, in parallel where that helps.
+      - With several names a failure of one does not stop the others. The task fails when one of them failed.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - What is wanted. The page on states in the collection's documentation has the table of every state against each other.
+      - A container that does not exist is made only when O(template) is given. Otherwise every state but V(absent) is an error.
+    type: str
+    default: started
+    choices:
+      started: It exists and runs. A frozen one is thawed.
+      stopped: It exists and does not run.
+      restarted: It exists and has been started by this task.
+      frozen: It exists and is frozen. A stopped one is started first.
+      present: It exists. Whether it runs is not changed.
+      absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
+  template:
+    description:
+      - What a container that does not exist is made from. Nothing is compared with it afterwards.
+      - V(debian) makes a Debian system, V(busybox) the smallest one, V(local) takes a tarball, V(none) leaves the root
+        filesystem empty.
+      - Anything else is the name of an LXC template script in C(/usr/share/lxc/templates), or the path of one.
+    type: str
+  template_options:
+    description:
+      - Options for the template, as a dictionary. V(true) is a bare flag, a list repeats the option.
+      - A string, as community.general.lxc_container takes it, is refused.
+    type: raw
+  backing_store:
+    description:
+      - Where the root filesystem of a new container is kept.
+      - When it is not given, V(dir) is used for a new container.
+    type: str
+    choices:
+      dir: A plain directory.
+      overlayfs: A directory below an overlay that takes the changes.
+  directory:
+    description:
+      - The directory of the root filesystem of a new container, with O(backing_store=dir).
+      - With several names it must have C(%n) in it, which becomes the name.
+    type: path
+  config:
+    description:
+      - A dictionary of LXC config keys to values, see C(lxc.container.conf(5)). Legacy and modern spellings are understood, the modern one is written.
+      - A list is the whole list, V(null) removes the key's lines, and an empty string writes the line that clears what an
+        included file has set. Booleans become C(1) and C(0).
+      - A path, as community.general.lxc_container takes it, is refused.
+    type: raw
+  container_config:
+    description:
+      - A list of C(key=value), for playbooks that were written for community.general.lxc_container. A key that comes twice is a list.
+      - Not together with O(config).
+    type: list
+    elements: str
+  hostname:
+    description:
+      - The host name inside, C(lxc.uts.name). C(%n) becomes the container's name.
+    type: str
+  arch:
+    description:
+      - The architecture, C(lxc.arch).
+    type: str
+  network:
+    description:
+      - The network interfaces, all of them. An empty list is a network of its own with only C(lo).
+      - What an item does not say of the interface that is there at the same place, and is of the same type, stays.
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description:
+          - The type of the interface.
+        type: str
+        required: true
+        choices:
+          - veth
+          - empty
+          - none
+          - phys
+          - macvlan
+          - ipvlan
+          - vlan
+      link:
+        description:
+          - The host's bridge or interface that it is linked to.
+        type: str
+      name:
+        description:
+          - The name inside.
+        type: str
+      hwaddr:
+        description:
+          - The MAC address. Quote it, because YAML reads one of digits only as a number.
+        type: str
+      flags:
+        description:
+          - What is done to the interface. When it is not given, V(up) is written.
+        type: str
+      mtu:
+        description:
+          - The MTU.
+        type: str
+      ipv4:
+        description:
+          - IPv4 addresses with prefix, such as V(10.0.3.5/24).
+        type: list
+        elements: str
+      ipv4_gateway:
+        description:
+          - The IPv4 gateway, or V(auto) for the address of the bridge.
+        type: str
+      ipv6:
+        description:
+          - IPv6 addresses with prefix.
+        type: list
+        elements: str
+      ipv6_gateway:
+        description:
+          - The IPv6 gateway, or V(auto) for the address of the bridge.
+        type: str
+      veth_pair:
+        description:
+          - The name of the host's end of a veth pair.
+        type: str
+      vlan_id:
+        description:
+          - The number of the VLAN.
+        type: str
+      macvlan_mode:
+        description:
+          - The mode of a macvlan interface.
+        type: str
+      ipvlan_mode:
+        description:
+          - The mode of an ipvlan interface.
+        type: str
+      script_up:
+        description:
+          - Scripts on the host that are run once the interface has been made.
+        type: list
+        elements: str
+      script_down:
+        description:
+          - Scripts on the host that are run before the interface is removed.
+        type: list
+        elements: str
+  mounts:
+    description:
+      - What is mounted in the container, all of it (C(lxc.mount.entry)).
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description:
+          - A path of the host, or the name of a filesystem such as V(tmpfs).
+        type: str
+        required: true
+      target:
+        description:
+          - Where it appears, below the container's root.
+        type: str
+        required: true
+      type:
+        description:
+          - The type of the filesystem. When it is not given, V(none) is written, as for a bind mount.
+        type: str
+      options:
+        description:
+          - Mount options. LXC adds V(optional), V(create=dir), V(create=file) and V(relative) to those of C(mount(8)).
+          - When it is not given, V(bind) and V(create=dir) are written.
+        type: list
+        elements: str
+  hooks:
+    description:
+      - A dictionary of hook names (such as C(pre-start)) to a command or a list of commands. Each is the whole list of that hook.
+    type: dict
+  autostart:
+    description:
+      - Whether and how the container is started with the host.
+    type: dict
+    suboptions:
+      enabled:
+        description:
+          - Whether it is started, C(lxc.start.auto).
+        type: bool
+      delay:
+        description:
+          - Seconds to wait after it, before the next one, C(lxc.start.delay).
+        type: int
+      order:
+        description:
+          - A container with a higher number is started earlier, C(lxc.start.order).
+        type: int
+      groups:
+        description:
+          - The groups that it belongs to, C(lxc.group), all of them.
+        type: list
+        elements: str
+  capabilities:
+    description:
+      - Capabilities, in lower case and without C(CAP_).
+    type: dict
+    suboptions:
+      drop:
+        description:
+          - The capabilities that the container does not have.
+        type: list
+        elements: str
+      keep:
+        description:
+          - The only capabilities that the container has.
+        type: list
+        elements: str
+  environment:
+    description:
+      - Environment variables of the container's init, all of them. Their values stay out of diffs and logs.
+    type: dict
+  cgroup:
+    description:
+      - A dictionary of cgroup files to values, with the names of cgroup v1 or v2, such as C(memory.max).
+      - A name that both versions have is written for both.
+    type: dict
+  apparmor_profile:
+    description:
+      - The AppArmor profile.
+    type: str
+  seccomp_profile:
+    description:
+      - The path of the seccomp policy.
+    type: str
+  selinux_context:
+    description:
+      - The SELinux context.
+    type: str
+  stop_timeout:
+    description:
+      - Seconds that a container has to shut down before it is killed. V(0) kills at once.
+      - When it is not given, 60 seconds are waited.
+    type: int
+    aliases:
+      - timeout
+  wait_for:
+    description:
+      - What to wait for after the start, in this order. It is waited for when the container was running already, too.
+      - V(running), V(ipv4), V(ipv6) (a global address), V(systemd) (the system is up), C(port:N) (a TCP port on which something
+        listens inside) and C(path:/x) (a path that exists inside).
+    type: list
+    elements: str
+  wait_timeout:
+    description:
+      - Seconds to wait, for the start and for all of O(wait_for). When it is over, the task fails and says what it saw last.
+      - When it is not given, 60 seconds are waited.
+    type: int
+  restart:
+    description:
+      - What to do with changes that a running container cannot take. When it is not given, V(never) is meant.
+    type: str
+    choices:
+      never: Nothing. The keys are listed in RV(containers[].pending_restart).
+      if_needed: The container is restarted.
+  delete_snapshots:
+    description:
+      - Whether O(state=absent) removes the snapshots of the container with it. When it is not given, it refuses to.
+    type: bool
+  container_log:
+    description:
+      - For playbooks that were written for community.general.lxc_container. V(true) sets O(log_file) to LXC's log file of the
+        container named first, if O(log_file) is not given.
+    type: bool
+  container_log_level:
+    description:
+      - The same as O(log_level), for playbooks that were written for community.general.lxc_container.
+    type: str
+    choices:
+      - TRACE
+      - DEBUG
+      - INFO
+      - NOTICE
+      - WARN
+      - ERROR
+      - CRIT
+      - ALERT
+      - FATAL
+  clone_name:
+    description:
+      - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
+    type: str
+  container_command:
+    description:
+      - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
+    type: str
+seealso:
+  - module: hostkit.lxc.lxc_container_info
+  - module: hostkit.lxc.lxc_attach
+"""
+
+EXAMPLES = r"""
+- name: A Debian container that runs and has an address
+  hostkit.lxc.lxc_container:
+    name: web
+    template: debian
+    template_options:
+      release: bookworm
+      packages:
+        - nginx
+    wait_for:
+      - ipv4
+      - port:80
+
+- name: Three containers in one task, without a network
+  hostkit.lxc.lxc_container:
+    name:
+      - one
+      - two
+      - three
+    template: busybox
+    network: []
+
+- name: Limits, a directory of the host and start with the host; restart it if it cannot go live
+  hostkit.lxc.lxc_container:
+    name: web
+    cgroup:
+      memory.max: 512M
+    mounts:
+      - source: /srv/www
+        target: /srv/www
+    autostart:
+      enabled: true
+      order: 10
+    config:
+      lxc.tty.max: 2
+    restart: if_needed
+
+- name: Shut it down, with half a minute for that
+  hostkit.lxc.lxc_container:
+    name: web
+    state: stopped
+    stop_timeout: 30
+
+- name: Remove it
+  hostkit.lxc.lxc_container:
+    name: web
+    state: absent
+"""
+
+RETURN = r"""
+containers:
+  description: One item for each name, in the order of O(name).
+  returned: when the options were understood
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name.
+      type: str
+      returned: always
+      sample: web
+    state:
+      description: The state in LXC's words, or V(ABSENT). In check mode it is the one that would be reached.
+      type: str
+      returned: always
+      sample: RUNNING
+    init_pid:
+      description: The process id of its init on the host, or V(-1).
+      type: int
+      returned: always
+      sample: 4711
+    interfaces:
+      description: The names of the interfaces inside, without C(lo).
+      type: list
+      elements: str
+      returned: always
+      sample: [eth0]
+    ipv4:
+      description: Global IPv4 addresses inside.
+      type: list
+      elements: str
+      returned: always
+      sample: ["10.0.3.17"]
+    ipv6:
+      description: Global IPv6 addresses inside.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    config_path:
+      description: The config file.
+      type: str
+      returned: always
+      sample: /var/lib/lxc/web/config
+    rootfs:
+      description: The root filesystem, as C(lxc.rootfs.path) has it.
+      type: str
+      returned: always
+      sample: dir:/var/lib/lxc/web/rootfs
+    changed:
+      description: Whether this container was changed.
+      type: bool
+      returned: always
+    failed:
+      description: Whether it failed for this container.
+      type: bool
+      returned: always
+    msg:
+      description: What went wrong.
+      type: str
+      returned: when it failed for this container
+    actions:
+      description: What was done, or would be done in check mode, in this order.
+      type: list
+      elements: str
+      returned: always
+      sample: [start web]
+    pending_restart:
+      description: The keys that the task names and whose new values the running container does not have yet.
+      type: list
+      elements: str
+      returned: always
+      sample: [lxc.mount.entry]
+container:
+  description: The same, when one name was given.
+  returned: when one name was given
+  type: dict
+actions:
+  description: What was done, or would be done in check mode, when one name was given.
+  returned: when one name was given
+  type: list
+  elements: str
+  sample: [start web]
+step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+  sample: mount
+object:
+  description: What the step failed on.
+  returned: when a step failed
+  type: str
+  sample: /srv/www
+errno:
+  description: The kernel's error number, or 0.
+  returned: when a step failed
+  type: int
+  sample: 2
+hint:
+  description: What to do about it.
+  returned: when something failed and there is something to say
+  type: str
+log:
+  description: The last lines of the log.
+  returned: when a step failed
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
+
+
+def argument_spec() -> dict[str, Any]:
+    """As documented above; nothing that describes a container has a default."""
+    network = {
+        "type": {"type": "str", "required": True, "choices": ["veth", "empty", "none", "phys", "macvlan", "ipvlan", "vlan"]},
+        **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6", "script_up", "script_down")},
+        **{
+            key: {"type": "str"}
+            for key in (
+                "link", "name", "hwaddr", "flags", "mtu", "ipv4_gateway", "ipv6_gateway", "veth_pair", "vlan_id", "macvlan_mode", "ipvlan_mode",
+            )
+        },
+    }  # fmt: skip
+    mount = {
+        "source": {"type": "str", "required": True},
+        "target": {"type": "str", "required": True},
+        "type": {"type": "str"},
+        "options": {"type": "list", "elements": "str"},
+    }
+    autostart = {
+        "enabled": {"type": "bool"},
+        "delay": {"type": "int"},
+        "order": {"type": "int"},
+        "groups": {"type": "list", "elements": "str"},
+    }
+    capabilities = {"drop": {"type": "list", "elements": "str"}, "keep": {"type": "list", "elements": "str"}}
+    words = ("template", "hostname", "arch", "apparmor_profile", "seccomp_profile", "selinux_context", "clone_name", "container_command")
+    return {
+        "name": {"type": "list", "elements": "str", "required": True},
+        "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
+        "template_options": {"type": "raw"},
+        "backing_store": {"type": "str", "choices": ["dir", "overlayfs"]},
+        "directory": {"type": "path"},
+        "config": {"type": "raw"},
+        "container_config": {"type": "list", "elements": "str"},
+        "network": {"type": "list", "elements": "dict", "options": network},
+        "mounts": {"type": "list", "elements": "dict", "options": mount},
+        "hooks": {"type": "dict"},
+        "autostart": {"type": "dict", "options": autostart},
+        "capabilities": {"type": "dict", "options": capabilities, "mutually_exclusive": [("drop", "keep")]},
+        "environment": {"type": "dict"},
+        "cgroup": {"type": "dict"},
+        "stop_timeout": {"type": "int", "aliases": ["timeout"]},
+        "wait_for": {"type": "list", "elements": "str"},
+        "wait_timeout": {"type": "int"},
+        "restart": {"type": "str", "choices": ["never", "if_needed"]},
+        "delete_snapshots": {"type": "bool"},
+        "container_log": {"type": "bool"},
+        "container_log_level": {"type": "str", "choices": list(_ansible.LOG_LEVELS)},
+        **{word: {"type": "str"} for word in words},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    _ansible.run(argument_spec(), fleet.job)
+
+
+if __name__ == "__main__":
+    main()
