@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs checks by name, one line for each with its time, and shows the output of those that fail.
+
+usage: ci/check [--soak] GROUP|STEP...    ci/check --list
+
+Steps that only compute run two at a time; those that use the kernel or the clock run alone. Logs stay in .build/log.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+LOG = ROOT / ".build" / "log"
+AT_A_TIME = 2
+CLOSING = re.compile(r"(=+ )?(\d+ (passed|failed|skipped|error|errors|deselected|xfailed|warnings?)(, )?)+ in [0-9.]+s.*")
+STEPS = ROOT / "ci" / "steps"
+
+
+class Step(NamedTuple):
+    name: str
+    group: str
+    command: list[str]
+    alone: bool = False
+
+
+def step(name: str, group: str, *command: str, alone: bool = False) -> Step:
+    return Step(name, group, [str(STEPS / command[0]), *command[1:]], alone)
+
+
+def pythons() -> Iterator[tuple[str, str]]:
+    """Each Python that targets may have and that is found here: its version and where it is."""
+    output = subprocess.run([str(ROOT / "ci" / "pythons")], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for line in output.splitlines():
+        version, path = line.split(" ", 1)
+        yield version, path
+
+
+def steps() -> list[Step]:
+    """Everything that can be run, in the order in which it is best run: what fails fast and often comes first."""
+    found = list(pythons())
+    versions = [version for version, _path in found]
+    return [
+        step("ruff", "lint", "ruff"),
+        step("shellcheck", "lint", "shellcheck"),
+        step("mypy", "lint", "mypy"),
+        *(step(f"unit-{version}", "unit", "unit", version, path) for version, path in reversed(found)),
+        step("sanity-2.21", "sanity", "sanity", "dev"),
+        step("sanity-2.19", "sanity", "sanity", "core-2.19"),
+        step("ansible-lint", "lint", "ansible-lint"),
+        step("docs", "lint", "docs"),
+        step("importer", "lint", "importer"),
+        step("units-2.21", "sanity", "ansible-test-units", "dev", versions[-1]),
+        step("units-2.19", "sanity", "ansible-test-units", "core-2.19", versions[0]),
+        step("root", "root", "root", "root", alone=True),
+        step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network", alone=True),
+        step("integration-2.21", "integration", "integration", "dev", alone=True),
+        step("integration-2.19", "integration", "integration", "core-2.19", alone=True),
+        step("molecule", "molecule", "molecule", alone=True),
+        step("quickstart", "quickstart", "quickstart", alone=True),
+    ]
+
+
+class Runner:
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._printing = threading.Lock()
+        self.failed: list[str] = []
+        self.passed = 0
+
+    def run(self, step: Step) -> None:
+        log = LOG / f"{step.name}.log"
+        began = time.monotonic()
+        with log.open("wb") as stream:
+            status = subprocess.run(step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+        with self._printing:
+            self._report(step, status, time.monotonic() - began, log.read_text(encoding="utf-8", errors="replace"))
+
+    def _report(self, step: Step, status: int, seconds: float, output: str) -> None:
+        verdict = "ok" if status == 0 else f"FAILED ({status})"
+        print(f"{step.name:<{self._width}}  {verdict:<12}  {seconds:6.1f} s", flush=True)
+        if status:
+            self.failed.append(step.name)
+            lines = output.splitlines()
+            if len(lines) > 120:
+                print(f"    [{len(lines) - 120} lines left out: .build/log/{step.name}.log]")
+            print("\n".join("    " + line for line in lines[-120:]), flush=True)
+        else:
+            self.passed += 1
+        for line in output.splitlines():
+            if CLOSING.fullmatch(line.strip()):
+                print("    " + line.strip(" ="), flush=True)
+
+
+def choose(everything: list[Step], names: list[str]) -> list[Step]:
+    unknown = [name for name in names if name != "all" and not any(name in (step.name, step.group) for step in everything)]
+    if unknown:
+        sys.exit(f"ci/check: no step or group is named {', '.join(unknown)}; ci/check --list names them")
+    return [step for step in everything if "all" in names or step.name in names or step.group in names]
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.exit(__doc__)
+    if arguments[0] == "--soak":
+        os.environ["HOSTKIT_SOAK"] = "1"
+        arguments = arguments[1:]
+    if arguments[:1] != ["--list"]:
+        # What several steps need, before two of them ask for it at a time.
+        subprocess.run([str(ROOT / "ci" / "packages"), "test"], check=True, stdin=subprocess.DEVNULL)
+    everything = steps()
+    if arguments == ["--list"]:
+        print("\n".join(f"{step.group:<12} {step.name}" for step in everything))
+        return 0
+    chosen = choose(everything, arguments)
+    LOG.mkdir(parents=True, exist_ok=True)
+    runner = Runner(max(len(step.name) for step in chosen))
+    began = time.monotonic()
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        list(pool.map(runner.run, [step for step in chosen if not step.alone]))
+    for step in chosen:
+        if step.alone:
+            runner.run(step)
+    if runner.failed:
+        print(f"failed: {', '.join(runner.failed)} (.build/log has their output)")
+    print(f"all steps took {time.monotonic() - began:.0f} s")
+    print(f"{runner.passed} passed, {len(runner.failed)} failed", flush=True)
+    return 1 if runner.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
