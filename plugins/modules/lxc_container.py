@@ -82,7 +82,8 @@ options:
     type: path
   config:
     description:
-      - A dictionary of LXC config keys to values, see C(lxc.container.conf(5)). Legacy and modern spellings are understood, the modern one is written.
+      - A dictionary of LXC config keys to values, see C(lxc.container.conf(5)). Legacy and modern spellings are understood, and the
+        modern one is written.
       - A list is the whole list, V(null) removes the key's lines, and an empty string writes the line that clears what an
         included file has set. Booleans become C(1) and C(0).
       - A path, as community.general.lxc_container takes it, is refused.
@@ -305,8 +306,8 @@ options:
     type: bool
   container_log:
     description:
-      - For playbooks that were written for community.general.lxc_container. V(true) sets O(log_file) to LXC's log file of the
-        container named first, if O(log_file) is not given.
+      - Accepted for playbooks that were written for community.general.lxc_container. It changes nothing, because every container's log
+        is written.
     type: bool
   container_log_level:
     description:
@@ -507,11 +508,11 @@ def argument_spec() -> dict[str, Any]:
         **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6", "script_up", "script_down")},
         **{
             key: {"type": "str"}
-            for key in (
-                "link", "name", "hwaddr", "flags", "mtu", "ipv4_gateway", "ipv6_gateway", "veth_pair", "vlan_id", "macvlan_mode", "ipvlan_mode",
-            )
+            for key in ("link", "name", "hwaddr", "flags", "mtu", "ipv4_gateway", "ipv6_gateway", "veth_pair", "vlan_id")
         },
-    }  # fmt: skip
+        "macvlan_mode": {"type": "str"},
+        "ipvlan_mode": {"type": "str"},
+    }
     mount = {
         "source": {"type": "str", "required": True},
         "target": {"type": "str", "required": True},

@@ -50,6 +50,8 @@ class Desired(NamedTuple):
     wait_timeout: float = WAIT_TIMEOUT
     restart_if_needed: bool = False
     delete_snapshots: bool = False
+    log_file: str = ""
+    log_level: str = ""
 
     @property
     def says_config(self) -> bool:
@@ -91,6 +93,8 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
         wait_timeout=_seconds("wait_timeout", params.get("wait_timeout", WAIT_TIMEOUT)),
         restart_if_needed=params.get("restart", "never") == "if_needed",
         delete_snapshots=bool(params.get("delete_snapshots")),
+        log_file=params.get("log_file", ""),
+        log_level=params.get("log_level") or params.get("container_log_level", ""),
     )
 
 

@@ -163,7 +163,9 @@ def start_together(tasks: Sequence[Task]) -> None:
 
     by_container = {task.desired.container: task for task in tasks}
     try:
-        for one, error, warnings in runtime.start(list(by_container), max(task.desired.wait_timeout for task in tasks)):
+        said = tasks[0].desired  # one task, one log file
+        timeout = max(said.wait_timeout, 1.0)
+        for one, error, warnings in runtime.start(list(by_container), timeout, said.log_file, said.log_level):
             task = by_container[one]
             task.error = error
             task.warnings += warnings

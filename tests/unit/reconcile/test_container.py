@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of docs/states.md, cell by cell, against the planner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, observe
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired
+
+STANDS = {
+    "absent": observe.Observed("absent"),
+    "stopped": observe.Observed("defined", "STOPPED"),
+    "running": observe.Observed("defined", "RUNNING"),
+    "frozen": observe.Observed("defined", "FROZEN"),
+    "half-made": observe.Observed("half-made"),
+}
+WHERE = paths.container("p1", "/nowhere")
+
+
+class Recorder:
+    """Verbs that only remember what was asked."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, verb):
+        return lambda desired: self.calls.append(verb)
+
+
+def table():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "states.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    heads = rows[0][1:]
+    for row in rows[2:]:
+        for stands, cell in zip(heads, row[1:]):
+            yield row[0].strip("`"), stands, [] if cell == "nothing" else [word.strip() for word in cell.split(",")]
+
+
+def made(wanted, stands, **more):
+    verbs = Recorder()
+    plan = container.plan(Desired(WHERE, wanted, **more), STANDS[stands], verbs)
+    for change in plan.changes:
+        change.apply()
+    return verbs.calls, plan
+
+
+def test_the_table_is_whole():
+    assert {(wanted, stands) for wanted, stands, _ in table()} == {(wanted, stands) for wanted in STATES for stands in STANDS}
+
+
+@pytest.mark.parametrize(("wanted", "stands", "words"), list(table()))
+def test_cell(wanted, stands, words):
+    calls, plan = made(wanted, stands, template="busybox")
+    assert calls == [word.split()[0] for word in words]
+    assert ("anew" in plan.changes[0].describe if plan.changes else False) == any("anew" in word for word in words)
+
+
+@pytest.mark.parametrize(("wanted", "stands", "words"), [cell for cell in table() if cell[1] in ("absent", "half-made")])
+def test_without_a_template_nothing_is_made(wanted, stands, words):
+    if wanted == "absent":
+        assert made(wanted, stands)[0] == words
+        return
+    with pytest.raises(errors.LxcError, match="does not exist" if stands == "absent" else "half-made"):
+        made(wanted, stands)
+
+
+def test_the_error_for_a_missing_name_lists_what_exists(tmp_path):
+    for name in ("web1", "database"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config").touch()
+    with pytest.raises(errors.NotFound, match="Nearest: web1"):
+        container.plan(Desired(paths.container("wbe1", str(tmp_path))), STANDS["absent"], Recorder())
+    with pytest.raises(errors.NotFound, match="There are: database, web1"):
+        container.plan(Desired(paths.container("zzzzzz", str(tmp_path))), STANDS["absent"], Recorder())
+
+
+@pytest.mark.parametrize("wanted", STATES)
+@pytest.mark.parametrize("stands", STANDS)
+def test_the_changes_lead_from_what_is_to_what_is_wanted(wanted, stands):
+    plan = made(wanted, stands, template="busybox")[1]
+    states = [change for change in plan.changes if change.field == "state"]
+    for one, next_one in zip(states, states[1:]):
+        assert one.after == next_one.before
+    if states and wanted != "absent":
+        assert states[-1].after == {"started": "RUNNING", "restarted": "RUNNING", "frozen": "FROZEN", "stopped": "STOPPED"}[wanted]
+    assert plan.start in plan.changes if plan.start else True
+    assert all(change.after != "RUNNING" or "thaw" in change.describe for change in (*plan.before, *plan.after))
+
+
+def test_snapshots_stand_against_absent():
+    observed = observe.Observed("defined", "STOPPED", snapshots=("snap0", "snap1"))
+    with pytest.raises(errors.InUse, match="snap0, snap1"):
+        container.plan(Desired(WHERE, "absent"), observed, Recorder())
+    assert len(container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder()).changes) == 1

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From parameters to what is wanted: what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import check_condition, desired
+
+
+def wanted(**params):
+    return desired({"name": ["m1"], **params}, "/nowhere")
+
+
+def test_only_the_name():
+    (one,) = wanted()
+    assert (one.state, one.template, one.says_config, one.stop_timeout, one.wait_for) == ("started", None, False, 60.0, ())
+
+
+def test_names_are_kept_in_order_and_once():
+    assert [one.container.name for one in desired({"name": ["b", "a", "b"]}, "/x")] == ["b", "a"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "-x", "..", "", "a\nb", "a\0b", "x" * 65])
+def test_bad_names_are_refused(name):
+    with pytest.raises(errors.BadValue, match="name"):
+        desired({"name": ["ok", name]}, "/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"clone_name": "old"}, "name is always the container"),
+        ({"container_command": "ls"}, "lxc_attach"),
+        ({"template_options": "--release trixie"}, "dict"),
+        ({"template_options": {"--release": "x"}}, "without leading dashes"),
+        ({"template_options": {"release": "a\nb"}}, "one line"),
+        ({"template_options": {"release": {"a": 1}}}, "a string, a number"),
+        ({"template": "-x"}, "template"),
+        ({"template": ""}, "template"),
+        ({"state": "stopped", "wait_for": ["ipv4"]}, "state started"),
+        ({"wait_for": ["port:http"]}, "port:N"),
+        ({"stop_timeout": -1}, "seconds"),
+        ({"directory": "x"}, "absolute"),
+        ({"directory": "/a/../b"}, "absolute"),
+        ({"name": []}, "at least one"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(params, said):
+    with pytest.raises(errors.BadValue, match=said):
+        wanted(**params)
+
+
+def test_a_directory_cannot_be_shared():
+    with pytest.raises(errors.BadValue, match="%n"):
+        desired({"name": ["a", "b"], "directory": "/srv/x"}, "/nowhere")
+    both = desired({"name": ["a", "b"], "directory": "/srv/%n"}, "/nowhere")
+    assert [one.backing_options for one in both] == [{"directory": "/srv/a"}, {"directory": "/srv/b"}]
+
+
+@pytest.mark.parametrize("condition", ["running", "ipv4", "ipv6", "systemd", "port:22", "path:/etc/hosts"])
+def test_conditions(condition):
+    check_condition(condition)
+
+
+@pytest.mark.parametrize("condition", ["", "ipv4:", "port:", "port:0", "port:65536", "port:-1", "path:x", "path:", "systemd:x", "address"])
+def test_bad_conditions(condition):
+    with pytest.raises(errors.BadValue, match="wait_for"):
+        check_condition(condition)

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many containers in one job: each has its own result, one request starts them, and one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import info
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, observe
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+
+
+class World:
+    """Containers as a dict of states; verbs that change it, and may be told to fail or to do nothing."""
+
+    def __init__(self, **states):
+        self.states = states
+        self.broken = {}
+        self.idle = set()
+        self.requests = []
+
+    def observe(self, wanted):
+        state = self.states.get(wanted.container.name, "ABSENT")
+        return observe.Observed("absent") if state == "ABSENT" else observe.Observed("defined", state)
+
+    def summary(self, one):
+        return {"name": one.name, "state": self.states.get(one.name, "ABSENT")}
+
+    def _act(self, verb, name, state):
+        if (verb, name) in self.broken:
+            raise self.broken[verb, name]
+        if verb not in self.idle:
+            self.states[name] = state
+
+    def __getattr__(self, verb):
+        after = {"create": "STOPPED", "destroy": "ABSENT", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}[verb]
+        return lambda wanted: self._act(verb, wanted.container.name, after)
+
+    def start(self, wanted):
+        raise AssertionError("a start goes through the one request")
+
+    def start_together(self, tasks):
+        self.requests.append([task.desired.container.name for task in tasks])
+        for task in tasks:
+            try:
+                self._act("start", task.desired.container.name, "RUNNING")
+                task.note(task.plan.start, None)
+            except errors.LxcError as error:
+                task.error = error
+
+
+@pytest.fixture
+def run(monkeypatch):
+    def run(world, names, check=False, **params):
+        monkeypatch.setattr(fleet, "observe", world.observe)
+        monkeypatch.setattr(info, "summary", world.summary)
+        monkeypatch.setattr(info, "log_tail", lambda one: ["last line"])
+        job = fleet.Fleet(desired({"name": names, **params}, "/nowhere"), world, world.start_together)
+        return job.predict() if check else job.apply()
+
+    return run
+
+
+def test_all_are_started_by_one_request(run):
+    world = World(a="STOPPED", b="FROZEN", c="RUNNING", d="STOPPED")
+    report = run(world, ["a", "b", "c", "d"])
+    assert world.requests == [["a", "d"]]
+    assert [(entry["name"], entry["state"], entry["changed"]) for entry in report.result["containers"]] == [
+        ("a", "RUNNING", True), ("b", "RUNNING", True), ("c", "RUNNING", False), ("d", "RUNNING", True),
+    ]  # fmt: skip
+    assert report.changed and not report.failed
+
+
+def test_again_nothing_changes(run):
+    world = World(a="RUNNING", b="RUNNING")
+    report = run(world, ["a", "b"])
+    assert (report.changed, report.diff, world.requests) == (False, [], [])
+
+
+def test_check_mode_predicts_the_same_and_touches_nothing(run):
+    world = World(a="STOPPED", b="RUNNING")
+    predicted = run(world, ["a", "b"], check=True, state="frozen")
+    assert (world.states, world.requests) == ({"a": "STOPPED", "b": "RUNNING"}, [])
+    applied = run(world, ["a", "b"], state="frozen")
+    assert predicted == applied
+    assert world.states == {"a": "FROZEN", "b": "FROZEN"}
+
+
+@pytest.mark.parametrize("verb", ["start", "freeze"])
+def test_a_failure_of_one_does_not_stop_the_others(run, verb):
+    world = World(a="STOPPED", b="STOPPED", c="STOPPED")
+    world.broken = {(verb, "b"): errors.StepError("mount", "Mount", "/x", 2, log=["why"])}
+    report = run(world, ["a", "b", "c"], state="frozen")
+    assert [entry["failed"] for entry in report.result["containers"]] == [False, True, False]
+    assert [world.states[name] for name in "ac"] == ["FROZEN", "FROZEN"]
+    assert report.failed == "1 of 3 containers failed: b: Mount /x: No such file or directory"
+    assert (report.result["step"], report.result["log"]) == ("mount", ["why"])
+    assert report.result["containers"][1]["errno"] == 2
+
+
+def test_a_name_that_does_not_exist_is_its_own_failure(run):
+    world = World(a="STOPPED")
+    report = run(world, ["a", "typo"])
+    assert world.states == {"a": "RUNNING"}
+    assert "1 of 2 containers failed: typo: Container typo does not exist" in report.failed
+
+
+def test_what_does_not_stick_is_an_error_that_names_the_field(run):
+    world = World(a="RUNNING")
+    world.idle = {"stop"}
+    report = run(world, ["a"], state="stopped")
+    assert "state of a" in report.failed and "RUNNING" in report.failed
+    assert report.result["log"][-1] == "last line"
+    assert report.result["container"]["changed"]
+
+
+def test_restarted_is_verified_as_started(run):
+    world = World(a="RUNNING")
+    report = run(world, ["a"], state="restarted")
+    assert (report.failed, report.result["actions"]) == ("", ["stop a", "start a"])
+
+
+def test_a_request_that_fails_whole_fails_all_that_were_in_it(run, monkeypatch):
+    world = World(a="STOPPED", b="RUNNING")
+
+    def refused(*args):
+        raise errors.Unsupported("No monitor")
+
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
+
+    monkeypatch.setattr(runtime, "start", refused)
+    world.start_together = fleet.start_together
+    report = run(world, ["a", "b"])
+    assert report.failed == "1 of 2 containers failed: a: No monitor"
+    assert not report.changed
+
+
+def test_what_a_stop_came_to_is_said():
+    task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
+    stop = fleet.Change("state", "RUNNING", "STOPPED", "stop a", list)
+
+    class Killed:
+        how, signal = "killed", "SIGKILL"
+
+    task.note(stop, Killed)
+    assert task.actions == ["stop a (it did not end in time and was killed with SIGKILL)"]
