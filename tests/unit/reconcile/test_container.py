@@ -97,3 +97,9 @@ def test_snapshots_stand_against_absent():
     with pytest.raises(errors.InUse, match="snap0, snap1"):
         container.plan(Desired(WHERE, "absent"), observed, Recorder())
     assert len(container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder()).changes) == 1
+
+
+def test_clones_stand_against_absent():
+    observed = observe.Observed("defined", "RUNNING", clones=("c1", "c2"))
+    with pytest.raises(errors.InUse, match="c1, c2 are clones"):
+        container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BadValue, LxcError
-from ..lifecycle import place
+from ..lifecycle import hostconf
 from ..paths import Container, container
 from ..wire import client
 from ..wire.protocol import State
@@ -22,7 +22,7 @@ class Command:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
-        self._container = container(params["name"], params.get("lxc_path") or place.lxc_path())
+        self._container = container(params["name"], params.get("lxc_path") or hostconf.lxc_path())
         self._argv = _argv(params)
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):

@@ -91,6 +91,8 @@ def _absent(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     name = desired.container.name
     if observed.existence == "absent":
         return Plan()
+    if observed.clones:
+        raise InUse(f"Container {name} cannot be removed: {', '.join(observed.clones)} are clones that use its files")
     if observed.snapshots and not desired.delete_snapshots:
         raise InUse(
             f"Container {name} has snapshots: {', '.join(observed.snapshots)}", hint="Say delete_snapshots: true to remove them with it"

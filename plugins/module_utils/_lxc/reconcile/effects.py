@@ -42,7 +42,8 @@ class Effects:
     def destroy(self, desired: Desired) -> object:
         from ..lifecycle import destroy
 
-        return destroy.destroy(desired.container)
+        destroy.destroy(desired.container, desired.delete_snapshots)
+        return None
 
     def write_config(self, desired: Desired) -> object:
         """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""

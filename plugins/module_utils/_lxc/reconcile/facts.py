@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BadValue, LxcError
-from ..lifecycle import info, place
+from ..lifecycle import hostconf, info
 from ..paths import check_lxc_path, container
 from .plan import Report
 
@@ -18,7 +18,7 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        lxc_path = check_lxc_path(params.get("lxc_path") or place.lxc_path())
+        lxc_path = check_lxc_path(params.get("lxc_path") or hostconf.lxc_path())
         named = params.get("name")
         if named is not None and not named:
             raise BadValue("name", named, "at least one name, or to be left out for all containers")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import LxcError, StepError
-from ..lifecycle import info, place
+from ..lifecycle import hostconf, info
 from ..paths import check_lxc_path
 from . import container
 from .desired import Desired, desired
@@ -153,7 +153,7 @@ def job(params: Mapping[str, Any]) -> Fleet:
     """From a task's parameters to its job; raises BadValue before anything is read or touched."""
     from .effects import Effects
 
-    lxc_path = check_lxc_path(params.get("lxc_path") or place.lxc_path())
+    lxc_path = check_lxc_path(params.get("lxc_path") or hostconf.lxc_path())
     return Fleet(desired(params, lxc_path), Effects(), start_together)
 
 

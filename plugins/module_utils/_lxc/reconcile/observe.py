@@ -33,6 +33,7 @@ class Observed(NamedTuple):
     text: str = ""
     running: Mapping[str, str | None] = NOTHING
     snapshots: tuple[str, ...] = ()
+    clones: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -44,8 +45,12 @@ def observe(desired: Desired) -> Observed:
     one = desired.container
     state = settled_state(one)
     existence = _existence(one, state)
-    if existence != "defined" or not desired.says_config or desired.state == "absent":
-        return Observed(existence, state.name, snapshots=_snapshots(one) if desired.state == "absent" else ())
+    if desired.state == "absent" and existence == "defined":
+        from ..lifecycle import dependents
+
+        return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
+    if existence != "defined" or not desired.says_config:
+        return Observed(existence, state.name)
     text = read_config(one)
     running: Mapping[str, str | None] = NOTHING
     if state is not State.STOPPED:
@@ -75,14 +80,6 @@ def _existence(one: Container, state: State) -> str:
     if state is State.STOPPED and not os.path.lexists(one.config):
         return "absent"
     return "defined"
-
-
-def _snapshots(one: Container) -> tuple[str, ...]:
-    """Names of the snapshots, in the place that LXC 1.1 and later use."""
-    try:
-        return tuple(sorted(os.listdir(f"{one.directory}/snaps")))
-    except OSError:
-        return ()
 
 
 def read_config(one: Container) -> str:

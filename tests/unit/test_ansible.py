@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seam to Ansible, with the real AnsibleModule: check mode, diff, errors, the size of a result, the log."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+basic = pytest.importorskip("ansible.module_utils.basic")
+
+from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.plan import Diff, Report  # noqa: E402
+
+
+class Job:
+    """Answers with a report, and remembers which of the two was asked."""
+
+    def __init__(self, report):
+        self.report = report
+        self.asked = []
+
+    def predict(self):
+        self.asked.append("predict")
+        return self.report
+
+    def apply(self):
+        self.asked.append("apply")
+        return self.report
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(job, needs_root=False, **args):
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            _ansible.run({"value": {"type": "str"}}, job if callable(job) else lambda params: job, needs_root=needs_root)
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize(("check", "asked"), [(True, "predict"), (False, "apply")])
+def test_check_mode_asks_for_the_other_half(run, check, asked):
+    job = Job(Report(True, {"answer": 1}))
+    result = run(job, _ansible_check_mode=check)
+    assert job.asked == [asked]
+    assert (result["changed"], result["answer"]) == (True, 1)
+
+
+def test_only_what_was_said_is_handed_over(run):
+    seen = {}
+    run(lambda params: seen.update(params) or Job(Report(False)), value="x")
+    assert seen == {"value": "x"}
+
+
+def test_an_error_becomes_a_failure_with_its_details(run):
+    def fail(params):
+        raise errors.StepError("mount", "Mount", "/x", 2, log=["a line"], hint="Make it")
+
+    result = run(fail)
+    assert result["failed"] and result["msg"] == "Mount /x: No such file or directory"
+    assert {key: result[key] for key in ("step", "action", "object", "errno", "log", "hint", "error")} == {
+        "step": "mount",
+        "action": "Mount",
+        "object": "/x",
+        "errno": 2,
+        "log": ["a line"],
+        "hint": "Make it",
+        "error": "StepError",
+    }
+
+
+def test_an_error_of_the_kernel_names_the_object(run):
+    result = run(lambda params: Job(Report(os.stat("/nowhere/x").st_size > 0)))
+    assert (result["failed"], result["msg"], result["errno"]) == (True, "/nowhere/x: No such file or directory", 2)
+
+
+def test_a_failure_with_results(run):
+    result = run(Job(Report(True, {"containers": [1]}, failed="1 of 2 failed")))
+    assert (result["failed"], result["changed"], result["containers"], result["msg"]) == (True, True, [1], "1 of 2 failed")
+
+
+def test_one_diff_is_a_dict_and_several_are_a_list_and_only_when_asked_for(run):
+    one = Diff("a\n", "b\n", "x", "x")
+    assert "diff" not in run(Job(Report(True, diff=[one])))
+    assert run(Job(Report(True, diff=[one])), _ansible_diff=True)["diff"] == one._asdict()
+    assert run(Job(Report(True, diff=[one, one])), _ansible_diff=True)["diff"] == [one._asdict()] * 2
+    assert "diff" not in run(Job(Report(False)), _ansible_diff=True)
+
+
+def test_names_that_make_ansible_stat_files_are_left_out(run):
+    result = run(Job(Report(False, {"path": "/etc/passwd", "dest": "/etc/passwd", "kept": 1})))
+    assert result["kept"] == 1
+    assert not {"path", "dest", "mode", "owner"} & set(result)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"stdout": "x" * 300_000, "stdout_lines": ["x" * 100] * 3000},
+        {"containers": [{"name": f"c{number}", "log": ["y" * 200] * 20} for number in range(300)]},
+        {"a" * 200_000: 1},
+        {"stdout": "\udcff" * 100_000},
+    ],
+)
+def test_a_result_is_kept_small_and_says_so(run, values):
+    result = run(Job(Report(False, values)))
+    assert result["truncated"]
+    assert len(json.dumps(result)) <= 110_000
+
+
+def test_the_end_of_a_text_is_kept():
+    text = _ansible.bounded({"stdout": "x" * 300_000 + "the end"})["stdout"]
+    assert text.endswith("the end") and "characters left out" in text
+
+
+def test_a_small_result_is_left_alone():
+    assert _ansible.bounded({"stdout": "x" * 50_000}) == {"stdout": "x" * 50_000}
+
+
+def test_warnings_and_actions_go_where_they_belong(run, tmp_path):
+    log = tmp_path / "log"
+    report = Report(True, {"containers": [{"actions": ["start a"]}]}, warnings=["careful"])
+    result = run(Job(report), log_file=str(log), log_level="INFO")
+    assert "careful" in json.dumps(result["warnings"])
+    assert ["start a" in line or "careful" in line for line in log.read_text().splitlines()] == [True, True]
+    run(Job(report), log_file=str(tmp_path / "quiet"))
+    assert not (tmp_path / "quiet").exists()
+
+
+def test_who_is_not_root_is_told_what_to_do(run, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    job = Job(Report(True))
+    result = run(job, needs_root=True)
+    assert result["failed"] and "needs root" in result["msg"] and "uid 1000" in result["msg"]
+    assert (result["hint"], job.asked) == ("Add become: true", [])
