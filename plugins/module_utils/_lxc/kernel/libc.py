@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The C library and the bare syscalls: one function each, under its C name, and one way to fail.
+
+A call that fails raises OSError with the errno and, as `filename`, the object it was about. Nothing is looked up in the
+library before its first use, so importing this costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+CLONE_NEWTIME = 0x00000080
+CLONE_VM = 0x00000100
+CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_CLEAR_SIGHAND = 0x100000000
+CLONE_INTO_CGROUP = 0x200000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_SYNCHRONOUS = 16
+MS_REMOUNT = 32
+MS_MANDLOCK = 64
+MS_DIRSYNC = 128
+MS_NOSYMFOLLOW = 256
+MS_NOATIME = 1024
+MS_NODIRATIME = 2048
+MS_BIND = 4096
+MS_MOVE = 8192
+MS_REC = 16384
+MS_UNBINDABLE = 1 << 17
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+MS_RELATIME = 1 << 21
+MS_STRICTATIME = 1 << 24
+MS_LAZYTIME = 1 << 25
+
+MNT_FORCE = 1
+MNT_DETACH = 2
+MNT_EXPIRE = 4
+UMOUNT_NOFOLLOW = 8
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+PR_SET_PDEATHSIG = 1
+PR_GET_DUMPABLE = 3
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_GET_NO_NEW_PRIVS = 39
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+# From 424 on, every architecture but alpha counts alike (the kernel's scripts/syscall.tbl).
+_NUMBERS = {
+    "pidfd_send_signal": 424,
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
+    "fspick": 433,
+    "pidfd_open": 434,
+    "clone3": 435,
+    "close_range": 436,
+    "openat2": 437,
+    "mount_setattr": 442,
+}
+_OWN_NUMBERS = {
+    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250},
+    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
+    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
+    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
+    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271},
+    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271},
+    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280},
+    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311},
+    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311},
+    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288},
+}
+_NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
+
+_INT, _LONG, _ULONG, _TEXT = ctypes.c_int, ctypes.c_long, ctypes.c_ulong, ctypes.c_char_p
+_ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "unshare": (_INT,),
+    "setns": (_INT, _INT),
+    "prctl": (_INT, _ULONG, _ULONG, _ULONG, _ULONG),
+    "personality": (_ULONG,),
+    "mount": (_TEXT, _TEXT, _TEXT, _ULONG, _TEXT),
+    "umount2": (_TEXT, _INT),
+    "capget": (ctypes.c_void_p, ctypes.c_void_p),
+    "capset": (ctypes.c_void_p, ctypes.c_void_p),
+}
+
+_bound: dict[str, Any] = {}
+
+
+def machine() -> str:
+    """The architecture of this process, which on a 64-bit kernel may be a 32-bit one."""
+    name = os.uname().machine
+    return _NARROW.get(name, name) if sys.maxsize < 2**32 else name
+
+
+def number(name: str) -> int:
+    """A syscall's number here. Raises NotImplementedError for an architecture whose numbers are not known."""
+    found = _NUMBERS.get(name) or _OWN_NUMBERS.get(machine(), {}).get(name)
+    if found is None:
+        raise NotImplementedError(f"the number of {name}(2) on {machine()} is not known")
+    return found
+
+
+def _function(name: str) -> Any:
+    """The library's function with its argument types, bound once."""
+    function = _bound.get(name)
+    if function is None:
+        function = _bound[name] = getattr(_library(ctypes.CDLL), name)
+        if name == "syscall":
+            function.restype = _LONG
+        else:
+            function.argtypes = _ARGUMENTS[name]
+    return function
+
+
+def _library(kind: Any) -> Any:
+    """The C library (or, for PyDLL, the same without ever letting go of the interpreter's lock)."""
+    key = kind.__name__
+    if key not in _bound:
+        _bound[key] = kind(None, use_errno=True)
+    return _bound[key]
+
+
+def bare_syscall(name: str, *args: Any) -> int:
+    """syscall(2) with the interpreter's lock held all the while, which a call that makes a process needs. -1 for an error."""
+    function = _bound.get("bare_syscall")
+    if function is None:
+        function = _bound["bare_syscall"] = _library(ctypes.PyDLL).syscall
+        function.restype = _LONG
+    return int(function(*_wide(number(name), *args)))
+
+
+def _wide(*args: Any) -> list[Any]:
+    """For a variadic function: an int must fill a register."""
+    return [_LONG(arg) if isinstance(arg, int) else arg for arg in args]
+
+
+def error(subject: object = None) -> OSError:
+    """What errno says now, about this object."""
+    code = ctypes.get_errno()
+    text = os.fsdecode(subject) if isinstance(subject, (bytes, os.PathLike)) else subject
+    return OSError(code, os.strerror(code), text if text is None or isinstance(text, str) else str(text))
+
+
+def call(subject: object, name: str, *args: Any) -> int:
+    """A function of the library; -1 raises OSError about `subject`."""
+    result = int(_function(name)(*args))
+    if result == -1:
+        raise error(subject)
+    return result
+
+
+def syscall(subject: object, name: str, *args: Any) -> int:
+    """A syscall that the library may have no function for; -1 raises OSError about `subject`."""
+    result = int(_function("syscall")(*_wide(number(name), *args)))
+    if result == -1:
+        raise error(subject)
+    return result
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)"""
+    call(f"namespaces {flags:#x}", "unshare", ctypes.c_int(flags & 0xFFFFFFFF).value)
+
+
+def setns(fd: int, nstype: int = 0) -> None:
+    """setns(2); with a pidfd, `nstype` may name several namespaces (Linux 5.8)."""
+    call(describe(fd), "setns", fd, nstype)
+
+
+def prctl(op: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+    """prctl(2)"""
+    return call(f"prctl {op}", "prctl", op, a, b, c, d)
+
+
+def personality(persona: int) -> int:
+    """personality(2); returns the one before. 0xffffffff only asks."""
+    return call(f"personality {persona:#x}", "personality", persona)
+
+
+def pivot_root(new: str, old: str) -> None:
+    """pivot_root(2)"""
+    syscall(new, "pivot_root", os.fsencode(new), os.fsencode(old))
+
+
+def describe(fd: int) -> str:
+    """What a descriptor is open on, for an error's text."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return f"descriptor {fd}"
