@@ -113,6 +113,22 @@ def _inherit_cpuset(directory: str) -> None:
     cgroupfs.write(directory, "cgroup.clone_children", "1")
 
 
+def enter_own(name: str) -> list[str]:
+    """Move the calling process to a cgroup of that name below every hierarchy's root; returns what could not be, in words.
+
+    What stays in the cgroup of a session or of a unit is accounted to it, and ended with it.
+    """
+    problems = []
+    for hierarchy in cgroupfs.hierarchies():
+        cgroup = Cgroup(hierarchy.controllers, hierarchy.mount_point, f"/{name}", hierarchy.version)
+        try:
+            _make_one(cgroup)
+            cgroupfs.attach(cgroup.directory, os.getpid())
+        except OSError as error:
+            problems.append(f"{cgroup.directory} could not be entered: {error.strerror}")
+    return problems
+
+
 def join(cgroups: Iterable[Cgroup], pid: int) -> None:
     """Move a process into all of them."""
     for cgroup in cgroups:

@@ -43,6 +43,22 @@ class Exchange:
             raise host.restore(message["error"])
         return message[key], fds
 
+    def pending_error(self) -> LxcError | None:
+        """The error that the peer has sent and nobody has read yet."""
+        self.end.setblocking(False)
+        while True:
+            try:
+                data, fds = sockets.recv_with_fds(self.end, _SIZE, _MAX_FDS)
+            except OSError:
+                return None
+            for fd in fds:
+                os.close(fd)
+            if not data:
+                return None
+            message = json.loads(data)
+            if "error" in message:
+                return host.restore(message["error"])
+
     def wait_for_exec(self) -> None:
         """The peer announces its execve(2); then its end closes, or tells what failed."""
         self.receive("executing")

@@ -44,14 +44,33 @@ class Plan(NamedTuple):
     shares_network: bool
 
 
+class Intent(NamedTuple):
+    """What init will be, worked out while the host's /proc can still be read."""
+
+    dropped: list[int]
+    uid: int
+    gid: int
+    groups: list[int]
+    arguments: list[str]
+    environment: dict[str, str]
+
+
+def _intend(plan: Plan) -> Intent:
+    config = plan.config
+    groups = [int(group) for group in config.get_list("lxc.init.groups")]
+    uid, gid = config.get_int("lxc.init.uid", 0), config.get_int("lxc.init.gid", 0)
+    return Intent(capabilities.dropped(config), uid, gid, groups, _command(config), _environment(config, plan.env))
+
+
 def main(plan: Plan, exchange: Exchange, log: Log) -> NoReturn:
     """Never returns: execve(2), or the error to the launcher and exit status 1."""
     try:
         process.close_all_but([0, 1, 2, exchange.end.fileno()])
         os.setsid()
         os.umask(0)
+        intent = _intend(plan)
         terminal_fd = _build(plan, exchange, log)
-        _become(plan, exchange, terminal_fd, log)
+        _become(plan, intent, exchange, terminal_fd, log)
     except BaseException as error:  # whatever it is, the launcher must hear of it
         exchange.send_error(as_lxc_error(error, log))
     os._exit(1)
@@ -110,13 +129,9 @@ def _enter_cgroup_namespace(plan: Plan, root_fd: int) -> None:
     automounts.mount_cgroups(plan.config, root_fd, "cgroup" in plan.namespaces, keeps, names)
 
 
-def _become(plan: Plan, exchange: Exchange, terminal_fd: int, log: Log) -> None:
+def _become(plan: Plan, intent: Intent, exchange: Exchange, terminal_fd: int, log: Log) -> None:
     """Take on what init runs with, and execute it. Inside the container from here on."""
     config = plan.config
-    ids = config.get_int("lxc.init.uid", 0), config.get_int("lxc.init.gid", 0)
-    dropped = capabilities.dropped(config)
-    arguments = _command(config)
-    env = _environment(config, plan.env)
     exchange.send({"ready": True})
     exchange.receive("go")
     _persona(config)
@@ -124,20 +139,20 @@ def _become(plan: Plan, exchange: Exchange, terminal_fd: int, log: Log) -> None:
     _directory(config)
     _terminal(terminal_fd)
     credentials.new_session_keyring()
-    credentials.drop_bounding(dropped)
+    credentials.drop_bounding(intent.dropped)
     credentials.clear_ambient()
     credentials.clear_inheritable()
-    if ids != (0, 0) or config.get_list("lxc.init.groups"):
-        credentials.set_ids(ids[0], ids[1], [int(group) for group in config.get_list("lxc.init.groups")])
+    if (intent.uid, intent.gid, intent.groups) != (0, 0, []):
+        credentials.set_ids(intent.uid, intent.gid, intent.groups)
     if config.get_bool("lxc.no_new_privs"):
         process.set_no_new_privs()
     os.umask(0o022)
     process.reset_signals()
     exchange.send({"executing": True})
     try:
-        os.execve(arguments[0], arguments, env)
+        os.execve(intent.arguments[0], intent.arguments, intent.environment)
     except OSError as error:
-        raise StepError.from_os("exec", "Execute", " ".join(arguments), error) from error
+        raise StepError.from_os("exec", "Execute", " ".join(intent.arguments), error) from error
 
 
 def _command(config: Config) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -62,12 +63,21 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
         init.main(plan, Exchange(child_end), log)
     child_end.close()
     report({"init": pid}, [pidfd])
+    exchange = Exchange(parent_end)
     try:
-        _accompany(plan, pid, Exchange(parent_end), report, log)
-    except BaseException:
-        process.pidfd_send_signal(pidfd, 9)
-        raise
+        _accompany(plan, pid, exchange, report, log)
+    except BaseException as error:
+        _kill(pidfd)
+        # What init says went wrong is the cause; that it could not be joined to a cgroup any more is only the effect.
+        raise exchange.pending_error() or error from None
     report({"running": True}, [])
+
+
+def _kill(pidfd: int) -> None:
+    try:
+        process.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def load(container: Container, log: Log) -> Config:

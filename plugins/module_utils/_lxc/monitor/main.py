@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import paths
+from ..cgroup import layout
 from ..kernel import netlink, process
 from ..network import types
 from . import environment
@@ -33,9 +34,10 @@ def main(arguments: Sequence[str]) -> None:
     ready_fd, digest, version = int(arguments[0]), arguments[1], arguments[2]
     try:
         process.set_name(_NAME)
+        problems = layout.enter_own("hostkit-lxc.monitor") + environment.normalise()
         loop, supervisor = _set_up()
         facts = {"pid": os.getpid(), "digest": digest, "collection": version, "python": sys.executable}
-        Requests(loop, supervisor, {**facts, "problems": environment.normalise()})
+        Requests(loop, supervisor, {**facts, "problems": problems})
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         raise

@@ -78,10 +78,16 @@ def _sys(root_fd: int, mode: str) -> None:
 
 
 def _cover(made: int, names: list[str], again_writable: list[str]) -> None:
-    """Bind each name onto itself read-only; what is again writable below is taken before it is covered."""
+    """Bind each name onto itself read-only; what is again writable below is taken before it is covered.
+
+    A kernel without sysrq has no sysrq-trigger: what is not there needs no cover.
+    """
     kept = [(name, _tree(made, name)) for name in again_writable]
     for name in names:
-        tree = _tree(made, name)
+        try:
+            tree = _tree(made, name)
+        except FileNotFoundError:
+            continue
         mount.set_attr(tree, set=mount.MOUNT_ATTR_RDONLY)
         _attach(tree, beneath.open_beneath(made, name))
         os.close(tree)

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small real containers for the tests of start and of the monitor: a static busybox as root file system, started by our runtime."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
+
+APPLETS = "sh cat echo sleep ls mkdir ln touch env id hostname mount ps kill ip test true false stat head grep init halt poweroff reboot readlink tty dd"
+# An init that ends well on SIGPWR, as a system's init does, and reaps what it is left with.
+INIT = """#!/bin/sh
+trap 'exit 0' PWR
+trap '/bin/reboot -f' INT
+{first}
+while :; do sleep 3600 & wait $!; done
+"""
+
+
+class Box:
+    """One container of a test."""
+
+    def __init__(self, container: paths.Container) -> None:
+        self.container = container
+        self.root = Path(container.rootfs)
+
+    def configure(self, *lines: str) -> None:
+        base = [f"lxc.rootfs.path = dir:{self.root}", f"lxc.uts.name = {self.container.name}", "lxc.init.cmd = /init", "lxc.net.0.type = empty"]
+        keys = {line.partition("=")[0].strip() for line in lines}
+        kept = [line for line in base if line.partition("=")[0].strip() not in keys]
+        Path(self.container.config).write_text("\n".join([*kept, *lines]) + "\n")
+
+    def init(self, first: str) -> None:
+        path = self.root / "init"
+        path.write_text(INIT.format(first=first))
+        path.chmod(0o755)
+
+    def start(self, timeout: float = 30) -> list[str]:
+        [(_container, error, warnings)] = runtime.start([self.container], timeout, log_level="DEBUG")
+        if error is not None:
+            raise error
+        return warnings
+
+    def fails(self) -> LxcError:
+        with pytest.raises(LxcError) as caught:
+            self.start()
+        assert self.state == State.STOPPED
+        return caught.value
+
+    @property
+    def state(self) -> State:
+        return client.state(self.container)
+
+    @property
+    def pid(self) -> int:
+        return client.init_pid(self.container)
+
+    def path(self, name: str) -> Path:
+        """A file as the running container sees it."""
+        return Path(f"/proc/{self.pid}/root/{name.lstrip('/')}")
+
+    def wait_for_file(self, name: str = "tmp/done") -> None:
+        """Written by init, looked at in the root file system of the host's side."""
+        wait_until((self.root / name).exists, f"{name} exists")
+
+    def wait(self, state: State = State.STOPPED, timeout: float = 20) -> None:
+        assert client.wait(self.container, [state], timeout) == state
+
+    def kill(self) -> None:
+        try:
+            client.stop(self.container)
+        except NotRunning:
+            pass
+        wait_until(lambda: self.state == State.STOPPED, "the container is stopped")
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout: float = 20) -> None:
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.01)
+
+
+def make_root(root: Path) -> None:
+    for name in ("bin", "dev", "proc", "sys", "tmp", "etc", "root", "sbin", "run"):
+        (root / name).mkdir(parents=True)
+    shutil.copy2(shutil.which("busybox") or "/bin/busybox", root / "bin/busybox")
+    for applet in APPLETS.split():
+        (root / "bin" / applet).symlink_to("busybox")
+
+
+@pytest.fixture
+def make_box(tmp_path: Path) -> Iterator[Callable[..., Box]]:
+    """make_box(name, *config lines) -> Box, not started. Whatever runs at the end is killed."""
+    os.chmod(tmp_path, 0o755)
+    boxes: list[Box] = []
+
+    def make(name: str = "s1", *lines: str) -> Box:
+        box = Box(paths.container(name, str(tmp_path)))
+        make_root(box.root)
+        box.init("")
+        box.configure(*lines)
+        boxes.append(box)
+        return box
+
+    yield make
+    for box in boxes:
+        box.kill()
+
+
+@pytest.fixture
+def box(make_box: Callable[..., Box]) -> Box:
+    return make_box()
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def monitor() -> Iterator[int]:
+    """The monitor of the host that the tests run on; ended if the tests brought it up."""
+    had = Path(paths.MONITOR_SOCKET).exists()
+    pid = int(runtime.ensure_monitor()["pid"])
+    yield pid
+    if not had:
+        os.kill(pid, signal.SIGTERM)

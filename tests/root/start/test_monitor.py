@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From RUNNING to STOPPED: poweroff, reboot, kill, and that nothing is left behind on the host."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
+
+
+def cgroups(name: str) -> list[str]:
+    return [base for base, _directories, _files in os.walk("/sys/fs/cgroup") if os.path.basename(base).startswith(f"lxc.payload.{name}")]
+
+
+def test_poweroff_from_within_ends_the_container(box, until):
+    box.init("/bin/poweroff -f")
+    box.start()
+    until(lambda: box.state == State.STOPPED, "poweroff ended it")
+    assert cgroups("s1") == []
+
+
+def test_reboot_from_within_is_a_new_init_behind_the_same_socket(box, until):
+    box.init("[ -e /tmp/again ] || { touch /tmp/again; sleep 1; /bin/reboot -f; }")
+    box.start()
+    first = box.pid
+    seen = set()
+
+    def rebooted() -> bool:
+        seen.add(box.state)
+        return box.state == State.RUNNING and box.pid != first
+
+    until(rebooted, "it runs again")
+    assert State.STOPPED not in seen, "whoever asks during a reboot must not be told that the container is gone"
+    assert cgroups("s1") != []
+
+
+def test_a_plain_end_of_init_is_a_stop(box, until):
+    box.init("exit 3")
+    box.start()
+    until(lambda: box.state == State.STOPPED, "it ended")
+
+
+def test_everything_is_gone_after_a_kill(box, monitor, until):
+    before = len(os.listdir(f"/proc/{monitor}/fd"))
+    mounts = Path("/proc/self/mountinfo").read_text()
+    box.start()
+    pid = box.pid
+    assert len(cgroups("s1")) > 1
+    box.kill()
+    until(lambda: len(os.listdir(f"/proc/{monitor}/fd")) <= before, "the monitor closed what it held")
+    assert cgroups("s1") == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not os.path.exists(f"/proc/{pid}") or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_a_failed_start_leaves_nothing(box, monitor, until):
+    before = len(os.listdir(f"/proc/{monitor}/fd"))
+    box.configure("lxc.init.cmd = /missing")
+    box.fails()
+    until(lambda: len(os.listdir(f"/proc/{monitor}/fd")) <= before, "the monitor closed what it held")
+    assert cgroups("s1") == []
+
+
+def test_starting_twice_is_starting_once(box):
+    box.start()
+    pid = box.pid
+    box.start()
+    assert box.pid == pid
+
+
+def test_many_at_once_each_with_its_own_result(make_box):
+    boxes = [make_box(f"s{number}") for number in range(8)]
+    boxes[3].configure("lxc.init.cmd = /missing")
+    results = runtime.start([box.container for box in boxes], 30)
+    assert [error is None for _container, error, _warnings in results] == [number != 3 for number in range(8)]
+    assert len({box.pid for box in boxes if box is not boxes[3]}) == 7
+
+
+def test_a_socket_that_somebody_else_holds_is_named(box):
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    holder.bind(protocol.address(*box.container))
+    holder.listen()
+    with pytest.raises(InUse, match=str(os.getpid())):
+        box.start()
+    holder.close()
+    box.start()
+
+
+@pytest.mark.parametrize("junk", [b"", b"short", b"\xff" * 16, b"\x03\0\0\0\xff\xff\xff\x7f" + b"\0" * 8, b"\x07\0\0\0\x04\0\0\0" + b"\0" * 8 + b"abcd", b"\x63\0\0\0" + b"\0" * 12])
+def test_junk_on_the_command_socket_drops_that_client_only(box, junk):
+    box.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(protocol.address(*box.container))
+        connection.sendall(junk)
+        assert box.state == State.RUNNING
+        assert client.init_pid(box.container) > 0
+
+
+def test_clients_that_say_nothing_do_not_delay_others(box):
+    box.start()
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _number in range(20)]
+    for connection in silent:
+        connection.connect(protocol.address(*box.container))
+    assert box.state == State.RUNNING
+    for connection in silent:
+        connection.close()
+
+
+def test_a_process_of_a_container_may_not_stop_another(make_box, until):
+    """A container that shares the host's network reaches the abstract sockets (CVE-2020-15257)."""
+    victim = make_box("s1")
+    victim.start()
+    code = (
+        "import os,socket,struct,sys\n"
+        "pid=os.fork()\n"
+        "if pid: os.waitpid(pid,0); sys.exit()\n"
+        f"s=socket.socket(socket.AF_UNIX); s.connect({protocol.address(*victim.container)!r})\n"
+        "s.send(struct.pack('@iiQ',2,0,0)); print(struct.unpack('@iiq',s.recv(16))[0])\n"
+    )
+    done = subprocess.run(["unshare", "--pid", "--fork", "python3", "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == "-1", done
+    assert victim.state == State.RUNNING
+
+
+def test_the_monitor_is_a_daemon_of_its_own(monitor):
+    status = dict(line.split(":\t") for line in Path(f"/proc/{monitor}/status").read_text().splitlines() if ":\t" in line)
+    assert status["Name"] == "hostkit-lxc"
+    assert os.getsid(monitor) != os.getsid(0)
+    assert os.readlink(f"/proc/{monitor}/cwd") == "/"
+    own = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()}
+    its = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in Path(f"/proc/{monitor}/cgroup").read_text().splitlines()}
+    assert all(its[name] != own[name] for name in its)
+    assert os.stat(paths.RUN).st_mode & 0o777 == 0o700
