@@ -17,9 +17,9 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy(source: str, target: str) -> None:
-    """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes (ACLs and capabilities).
+    """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes.
 
-    By cp of GNU coreutils, and by reflink where the file system has it. Not into other file systems that are mounted below.
+    ACLs and capabilities are among those. By cp of GNU coreutils, and by reflink where the file system has it. Not into other file systems that are mounted below.
     """
     from . import command
 

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a container, in LXC's order: directory and marker, storage, first config, template, last config, marker away.
+
+Whatever fails, nothing is left; what a kill leaves is marked by LXC's `partial`, and the next creation starts over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Optional
+
+from ..errors import InUse, StepError
+from ..kernel import tree
+from ..paths import Container
+from ..rollback import Rollback
+from ..security import posture
+from ..storage import backends
+from ..template import run
+from . import destroy, hostconf, lock, newconfig, partial
+
+Log = Callable[[str], None]
+_NOTHING: Mapping[str, object] = {}
+
+
+class CreateRequest(NamedTuple):
+    """`config` and `networks` are laid over what the host's default.conf and the template say; None for networks says nothing."""
+
+    container: Container
+    template: str
+    template_options: Mapping[str, object] = _NOTHING
+    backing_store: str = "dir"
+    backing_options: Mapping[str, object] = _NOTHING
+    config: Mapping[str, newconfig.Value] = {}
+    networks: Optional[Sequence[Mapping[str, newconfig.Value]]] = None
+
+
+def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> list[str]:
+    """Make it, and return warnings for the user. `log` gets progress while it works.
+
+    InUse: it exists, or somebody is making it. BadValue and ConfigError come before anything is touched.
+    """
+    backend = backends.by_name(request.backing_store)
+    run.check(request.template, request.template_options)
+    newconfig.finish("", [], request.config, request.networks)
+    container = request.container
+    with Rollback() as rollback:
+        marker_fd = _claim(container, timeout)
+        rollback.add(os.close, marker_fd)
+        rollback.add(_give_up, container, marker_fd)
+        rootfs_path = ""
+        if request.template != "none":
+            options = hostconf.storage_defaults(backend.kind, request.backing_options)
+            rootfs_path = _step("storage", "Make", container.directory, lambda: backend.create(container, options))
+            partial.remember_storage(marker_fd, rootfs_path)
+        warnings = _fill(request, rootfs_path, log)
+        os.unlink(container.partial)
+        rollback.keep()
+        os.close(marker_fd)
+    return warnings
+
+
+def _claim(container: Container, timeout: float) -> int:
+    """The container's directory with our marker in it. Mode 0770 as LXC's: set-uid files in a root must be out of users' reach."""
+    os.makedirs(container.lxc_path, 0o755, exist_ok=True)
+    with lock.hold(container, "create it", timeout):
+        if os.path.lexists(container.directory):
+            _make_room(container)
+        try:
+            os.mkdir(container.directory, 0o770)
+            os.chmod(container.directory, 0o770)
+            return partial.mark(container, "create it")
+        except OSError as error:
+            raise StepError.from_os("create", "Make", container.directory, error) from error
+
+
+def _make_room(container: Container) -> None:
+    """Clean up after a killed process; a whole container, and anything that we do not know, is InUse."""
+    state = partial.state(container)
+    if state == "busy":
+        raise partial.busy(container, "create it")
+    if state == "abandoned":
+        marker_fd = partial.mark(container, "create it")
+        try:
+            destroy.clean_up(container, marker_fd)
+        finally:
+            os.close(marker_fd)
+        return
+    if os.path.lexists(container.config):
+        raise InUse(f"Container {container.name} already exists in {container.lxc_path}")
+    others = sorted(set(os.listdir(container.directory)) - {os.path.basename(container.log)})
+    if others:
+        raise InUse(f"{container.directory} is in the way: it has no config but {', '.join(others[:5])} in it")
+    tree.remove(container.directory)
+
+
+def _give_up(container: Container, marker_fd: int) -> None:
+    destroy.clean_up(container, marker_fd)
+    lock.forget(container)
+
+
+def _fill(request: CreateRequest, rootfs_path: str, log: Log) -> list[str]:
+    container = request.container
+    is_script = run.is_script(request.template)
+    origin = newconfig.Origin(
+        template=run.full_name(request.template),
+        parameters=run.parameters(request.template_options),
+        default_text=hostconf.default_config(),
+        has_bridge=hostconf.has_bridge(),
+        include="" if is_script else posture.install(),
+    )
+    _write(container, newconfig.begin(origin, container.name, rootfs_path))
+    made = _populate(request, rootfs_path, log)
+    text = _read(container)
+    if is_script and "\nlxc.include" not in "\n" + text:
+        text = f"lxc.include = {posture.install()}\n{text}"
+    changes = dict(request.config)
+    if not rootfs_path and changes.get("lxc.rootfs.path"):
+        # Storage that was there before us is not ours to destroy.
+        changes.setdefault("lxc.rootfs.managed", "0")
+    _write(container, newconfig.finish(text, made.config_lines, changes, request.networks))
+    return made.warnings
+
+
+def _populate(request: CreateRequest, rootfs_path: str, log: Log) -> run.Made:
+    """Run the template on the storage, which is mounted on the container's rootfs where it has to be."""
+    container = request.container
+    if not rootfs_path:
+        return run.make(request.template, request.template_options, run.Target(container, ""), log)
+    store = backends.for_rootfs(rootfs_path)
+    directory = store.mount_host(container.rootfs)
+    try:
+        return run.make(request.template, request.template_options, run.Target(container, directory), log)
+    finally:
+        store.umount(directory)
+
+
+def _read(container: Container) -> str:
+    """Without following a link: a template script has been at work in the directory."""
+    try:
+        fd = os.open(container.config, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(fd, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:
+        raise StepError.from_os("config", "Read", container.config, error) from error
+
+
+def _write(container: Container, text: str) -> None:
+    """Whole or not at all, and on the disk before the marker goes."""
+    temporary = container.config + ".new"
+    try:
+        tree.remove(temporary)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o640)
+            os.fsync(file.fileno())
+        os.rename(temporary, container.config)
+    except OSError as error:
+        raise StepError.from_os("config", "Write", container.config, error) from error
+
+
+def _step(step: str, action: str, object: str, act: Callable[[], str]) -> str:
+    try:
+        return act()
+    except OSError as error:
+        raise StepError.from_os(step, action, str(error.filename or object), error) from error

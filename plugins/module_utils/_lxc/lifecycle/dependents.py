@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who needs whose files: LXC's `lxc_rdepends` (what this one is made over) and `lxc_snapshots` (who is made over this one).
+
+Both are pairs of lines, lxcpath and name. LXC 1.0 kept only a number in `lxc_snapshots`, and newer ones go on with it where they find one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..paths import Container
+
+
+def sources(container: Container) -> list[Container]:
+    """The containers whose files this one uses."""
+    return _pairs(_lines(f"{container.directory}/lxc_rdepends"))
+
+
+def of(container: Container) -> list[str]:
+    """The names of those that use this one's files. In the old form only their number is kept: they are looked for."""
+    lines = _lines(_counter(container))
+    if not _is_number(lines):
+        return [one.name for one in _pairs(lines)]
+    count = int(lines[0])
+    if count <= 0:
+        return []
+    return _searched(container) or [f"{count} that are not in {container.lxc_path}"]
+
+
+def snapshots(container: Container) -> list[str]:
+    """The names of its snapshots, in the new place and in the one that LXC 1.0 used."""
+    found = set()
+    for place in snapshot_directories(container):
+        if os.path.isdir(place):
+            found.update(name for name in os.listdir(place) if os.path.isdir(f"{place}/{name}"))
+    return sorted(found)
+
+
+def snapshot_directories(container: Container) -> tuple[str, str]:
+    return f"{container.directory}/snaps", f"{container.lxc_path}snaps/{container.name}"
+
+
+def release(container: Container) -> None:
+    """Strike this container out of the lists of its sources, which may be gone already."""
+    for source in sources(container):
+        lines = _lines(_counter(source))
+        if not lines:
+            continue
+        if _is_number(lines):
+            left = [str(int(lines[0]) - 1)] if int(lines[0]) > 1 else []
+        else:
+            kept = [one for one in _pairs(lines) if one != container]
+            left = [line for one in kept for line in one]
+        _write(_counter(source), left)
+
+
+def _counter(container: Container) -> str:
+    return f"{container.directory}/lxc_snapshots"
+
+
+def _searched(container: Container) -> list[str]:
+    names = sorted(os.listdir(container.lxc_path))
+    return [name for name in names if container in sources(Container(container.lxc_path, name))]
+
+
+def _is_number(lines: list[str]) -> bool:
+    return len(lines) == 1 and lines[0].strip().lstrip("-").isdigit()
+
+
+def _pairs(lines: list[str]) -> list[Container]:
+    return [Container(os.path.normpath(path), name) for path, name in zip(lines[::2], lines[1::2])]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(1 << 20).splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _write(path: str, lines: list[str]) -> None:
+    """Whole or not at all; LXC removes the file with its last line."""
+    if not lines:
+        os.unlink(path)
+        return
+    with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("".join(line + "\n" for line in lines))
+    os.rename(path + ".new", path)

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove a container: its storage, then its directory.
+
+While it goes the directory carries LXC's `partial` marker, so that what a kill leaves behind is known for what it is.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import paths
+from ..config import parser
+from ..config.model import Config
+from ..errors import ConfigError, InUse, NotFound, StepError
+from ..kernel import tree
+from ..paths import Container
+from ..storage import backends
+from ..wire import client
+from ..wire.protocol import State
+from . import dependents, lock, partial
+
+
+def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> None:
+    """Remove a stopped container. InUse names what is in the way: it runs, clones use its files, it has snapshots, somebody works on it."""
+    if not os.path.lexists(container.directory):
+        raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
+    with lock.hold(container, "destroy it", timeout):
+        config = _checked(container, delete_snapshots)
+        rootfs_path = config.rootfs_path if config and config.get_bool("lxc.rootfs.managed", True) else ""
+        if config:
+            _run_hook(container, config)
+        marker_fd = partial.mark(container, "destroy it")
+        try:
+            # A half-made one remembers its storage in the marker; once it goes on to say that of a whole one, a kill loses nothing.
+            rootfs_path = rootfs_path or partial.storage(marker_fd)
+            partial.remember_storage(marker_fd, rootfs_path)
+            sweep(container, rootfs_path)
+        finally:
+            os.close(marker_fd)
+        lock.forget(container)
+
+
+def clean_up(container: Container, marker_fd: int) -> None:
+    """Remove what a killed creation or removal left behind. The caller holds the lock and the marker."""
+    sweep(container, partial.storage(marker_fd))
+
+
+def sweep(container: Container, rootfs_path: str) -> None:
+    """The storage, what depends on it, the directory; the marker goes last of all."""
+    try:
+        dependents.release(container)
+        _remove_snapshots(container)
+        if rootfs_path:
+            backends.for_rootfs(rootfs_path).destroy()
+        for name in sorted(os.listdir(container.directory), key=lambda name: name == "config"):
+            if name != os.path.basename(container.partial):
+                tree.remove(f"{container.directory}/{name}")
+        tree.remove(container.directory)
+    except OSError as error:
+        raise StepError.from_os("destroy", "Remove", str(error.filename or container.directory), error) from error
+
+
+def _checked(container: Container, delete_snapshots: bool) -> Config | None:
+    """The config, unless the container is half-made; what is in the way is raised before anything is touched."""
+    state = client.state(container)
+    if state != State.STOPPED:
+        raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
+    marker = partial.state(container)
+    if marker == "busy":
+        raise partial.busy(container, "destroy it")
+    users = dependents.of(container)
+    if users:
+        raise InUse(f"Container {container.name} cannot be removed: {', '.join(users)} are clones that use its files")
+    snapshots = dependents.snapshots(container)
+    if snapshots and not delete_snapshots and marker == "whole":
+        raise InUse(
+            f"Container {container.name} cannot be removed: it has the snapshots {', '.join(snapshots)}", hint="Say delete_snapshots: true"
+        )
+    if marker == "abandoned":
+        return None
+    return _load(container)
+
+
+def _load(container: Container) -> Config:
+    try:
+        return parser.load(container.config)
+    except (NotFound, ConfigError) as error:
+        if not os.path.lexists(container.config):
+            raise NotFound(f"{container.directory} is no container: it has no config", hint="Remove it by hand") from error
+        raise
+
+
+def _run_hook(container: Container, config: Config) -> None:
+    if config.hooks("destroy"):
+        from . import hooks
+        from .log import Log, level_number
+
+        log = Log(container.name, container.log, level_number(config.get("lxc.log.level") or "ERROR"))
+        hooks.run("destroy", config, hooks.environment(container, config, config.rootfs_mount), log)
+
+
+def _remove_snapshots(container: Container) -> None:
+    """Each is a container of its own, with storage that may lie elsewhere."""
+    for place in dependents.snapshot_directories(container):
+        if not os.path.isdir(place):
+            continue
+        for name in os.listdir(place):
+            snapshot = paths.Container(place, name)
+            if os.path.isfile(snapshot.config):
+                rootfs_path = _load(snapshot).rootfs_path
+                if rootfs_path:
+                    backends.for_rootfs(rootfs_path).destroy()
+        tree.remove(place)
