@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A very small system: the host's static busybox, its init, an address by DHCP where a server answers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+
+from ..errors import StepError, Unsupported
+from ..kernel import beneath, command
+from . import base
+
+_DIRECTORIES = (
+    "bin", "dev", "etc/init.d", "home", "lib", "mnt", "proc", "root", "run", "sbin", "sys", "tmp",
+    "usr/bin", "usr/lib", "usr/sbin", "usr/share/udhcpc", "var/empty", "var/log",
+)  # fmt: skip
+
+# Without a server udhcpc must not hold up rcS: busybox' init takes no signals before sysinit is through.
+_RCS = """#!/bin/sh
+/bin/hostname -F /etc/hostname
+/sbin/ip link set lo up
+if /sbin/ip link show dev eth0 >/dev/null 2>&1; then
+    /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s /usr/share/udhcpc/default.script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
+fi
+"""
+
+_UDHCPC = """#!/bin/sh
+case "$1" in
+    deconfig)
+        ip addr flush dev "$interface"
+        ip link set "$interface" up
+        ;;
+    renew | bound)
+        ip addr flush dev "$interface"
+        ip addr add "$ip/${mask:-24}" ${broadcast:+broadcast "$broadcast"} dev "$interface"
+        for address in $router; do
+            ip route add default via "$address" dev "$interface"
+            break
+        done
+        {
+            [ -z "$domain" ] || echo "search $domain"
+            for address in $dns; do echo "nameserver $address"; done
+        } > /etc/resolv.conf.new
+        mv /etc/resolv.conf.new /etc/resolv.conf
+        ;;
+esac
+"""
+
+_INITTAB = """::sysinit:/etc/init.d/rcS
+console::askfirst:-/bin/sh
+tty1::askfirst:-/bin/sh
+::ctrlaltdel:/sbin/reboot
+::shutdown:/bin/umount -a -r
+"""
+
+# Nobody has a password that could be typed; who reaches the console has the host's root already.
+_FILES = {
+    "etc/inittab": (0o644, _INITTAB),
+    "etc/init.d/rcS": (0o755, _RCS),
+    "usr/share/udhcpc/default.script": (0o755, _UDHCPC),
+    "etc/passwd": (0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/var/empty:/bin/false\n"),
+    "etc/shadow": (0o640, "root:*:19700:0:99999:7:::\nnobody:*:19700:0:99999:7:::\n"),
+    "etc/group": (0o644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
+    "etc/fstab": (0o644, ""),
+    "etc/resolv.conf": (0o644, ""),
+}
+
+
+def check(options: base.Options) -> None:
+    base.only("busybox", options, ("busybox_path",))
+    _find(options)
+
+
+def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:
+    source = _find(options)
+    log(f"Copying {source}")
+    root_fd = os.open(target.rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in _DIRECTORIES:
+            os.close(beneath.make_directories(root_fd, name, 0o755))
+        _chmod(root_fd, "tmp", 0o1777)
+        _chmod(root_fd, "root", 0o700)
+        for name, (mode, text) in _FILES.items():
+            _write(root_fd, name, text.encode(), mode)
+        name = target.container.name
+        _write(root_fd, "etc/hostname", f"{name}\n".encode(), 0o644)
+        _write(root_fd, "etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n".encode(), 0o644)
+        with open(source, "rb") as file:
+            _write(root_fd, "bin/busybox", file.read(), 0o755)
+        _link(root_fd, source)
+    except OSError as error:
+        raise StepError.from_os("template", "Write", f"{target.rootfs}: {error.filename or ''}".rstrip(": "), error) from error
+    finally:
+        os.close(root_fd)
+    # busybox' init(8) halts on SIGUSR1 and boots again on SIGTERM; it knows neither SIGPWR nor SIGINT so.
+    return base.Made(
+        [f"lxc.arch = {platform.machine()}", "lxc.signal.halt = SIGUSR1", "lxc.signal.reboot = SIGTERM", "lxc.tty.max = 1"], []
+    )
+
+
+def is_static(path: str) -> bool:
+    """Whether an ELF file needs no dynamic loader: it has no PT_INTERP (elf(5))."""
+    with open(path, "rb") as file:
+        head = file.read(64)
+        if head[:4] != b"\x7fELF" or len(head) < 64:
+            return False
+        wide, order = head[4] == 2, "<" if head[5] == 1 else ">"
+        offset = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
+        size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
+        file.seek(offset)
+        rows = file.read(size * count)
+    return all(struct.unpack_from(order + "I", rows, size * index)[0] != 3 for index in range(len(rows) // size if size else 0))
+
+
+def _find(options: base.Options) -> str:
+    path = base.text(options, "busybox_path") or command.which("busybox")
+    if path is None or not os.path.isfile(path):
+        raise Unsupported("The program busybox is missing", hint="Install busybox-static")
+    if not is_static(path):
+        raise Unsupported(f"{path} is not linked statically", hint="Install busybox-static")
+    return path
+
+
+def _applets(source: str) -> list[str]:
+    result = command.run([source, "--list-full"])
+    text = result.stdout if isinstance(result.stdout, str) else result.stdout.decode("utf-8", "replace")
+    found = [line for line in text.split() if line and not line.startswith("/") and ".." not in line]
+    if result.rc or "sbin/init" not in found:
+        raise StepError("template", "Use", source, text="it has no applet sbin/init", hint="Install busybox-static")
+    return found
+
+
+def _link(root_fd: int, source: str) -> None:
+    for applet in _applets(source):
+        directory, _slash, name = applet.rpartition("/")
+        if applet == "bin/busybox" or not name:
+            continue
+        directory_fd = beneath.make_directories(root_fd, directory, 0o755) if directory else os.dup(root_fd)
+        try:
+            os.symlink("/bin/busybox", name, dir_fd=directory_fd)
+        except FileExistsError:
+            pass
+        finally:
+            os.close(directory_fd)
+
+
+def _write(root_fd: int, path: str, data: bytes, mode: int) -> None:
+    fd = beneath.open_beneath(root_fd, path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        os.fchmod(file.fileno(), mode)
+
+
+def _chmod(root_fd: int, path: str, mode: int) -> None:
+    fd = beneath.open_beneath(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)

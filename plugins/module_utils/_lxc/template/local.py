@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A root file system from a tarball on this host: plain, gz, bz2, xz or zst, with a checksum; or LXC's pair, with a tarball of metadata.
+
+`fstree` is the root, `metadata` the other one (lxc-local's options). Both are taken for hostile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from ..errors import BadValue, StepError, Unsupported
+from . import archive, base, metadata
+
+_OPTIONS = ("fstree", "checksum", "metadata", "metadata_checksum")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def check(options: base.Options) -> None:
+    base.only("local", options, _OPTIONS)
+    for name in ("fstree", "metadata"):
+        path = base.text(options, name)
+        if not path and name == "fstree":
+            raise BadValue("template_options[fstree]", None, "the path of a tarball of a root file system")
+        if path and not path.startswith("/"):
+            raise BadValue(f"template_options[{name}]", path, "an absolute path")
+        if path and not os.path.isfile(path):
+            raise BadValue(f"template_options[{name}]", path, "a file that exists on this host")
+    for name in ("checksum", "metadata_checksum"):
+        _checksum(options, name)
+
+
+def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:
+    lines: list[str] = []
+    found = metadata.Metadata("", [])
+    if base.text(options, "metadata"):
+        found = metadata.read(_read(options, "metadata", "metadata_checksum", log), base.text(options, "metadata"))
+        lines = metadata.config_lines(found, target)
+    with _open(options, "fstree", "checksum", log) as stream:
+        report = archive.unpack(stream, target.rootfs, base.text(options, "fstree"))
+    log(f"Unpacked {report.members} members, {report.size >> 20} MiB")
+    metadata.fill_in(found, target)
+    return base.Made(lines, [])
+
+
+def _checksum(options: base.Options, name: str) -> tuple[str, str]:
+    value = base.text(options, name)
+    algorithm, _colon, digest = value.partition(":")
+    if value and (algorithm not in ("sha256", "sha384", "sha512") or len(digest) != hashlib.new(algorithm).digest_size * 2):
+        raise BadValue(f"template_options[{name}]", value, "sha256:, sha384: or sha512: and the digest in hexadecimal digits")
+    return algorithm, digest.lower()
+
+
+def _verify(file: IO[bytes], options: base.Options, name: str, path: str) -> None:
+    algorithm, wanted = _checksum(options, name)
+    if not wanted:
+        return
+    digest = hashlib.new(algorithm)
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+    file.seek(0)
+    if digest.hexdigest() != wanted:
+        raise StepError("template", "Verify", path, text=f"its {algorithm} is {digest.hexdigest()}, not {wanted}")
+
+
+@contextlib.contextmanager
+def _open(options: base.Options, name: str, checksum: str, log: base.Log) -> Iterator[IO[bytes]]:
+    """The decompressed stream of a regular file, after its checksum was found right."""
+    path = base.text(options, name)
+    log(f"Reading {path}")
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise StepError.from_os("template", "Open", path, error) from error
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise StepError("template", "Open", path, text="it is no regular file")
+        _verify(file, options, checksum, path)
+        with _decompress(file, path) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def _decompress(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
+    magic = file.read(6)
+    file.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip
+
+        with gzip.open(file, "rb") as stream:
+            yield stream  # type: ignore[misc]
+    elif magic.startswith(b"\xfd7zXZ\0"):
+        import lzma
+
+        with lzma.open(file, "rb") as stream:
+            yield stream
+    elif magic.startswith(b"BZh"):
+        import bz2
+
+        with bz2.open(file, "rb") as stream:
+            yield stream
+    elif magic.startswith(_ZSTD):
+        with _zstd(path, file.fileno()) as stream:
+            yield stream
+    else:
+        yield file
+
+
+@contextlib.contextmanager
+def _zstd(path: str, fd: int) -> Iterator[IO[bytes]]:
+    """Python has no zstd before 3.14: unpacked by its program into a file that has no name and a limit."""
+    from ..kernel import command
+
+    zstd, prlimit = command.which("zstd"), command.which("prlimit")
+    if zstd is None or prlimit is None:
+        raise Unsupported(f"The program {'zstd' if zstd is None else 'prlimit'} is missing, which {path} needs", hint="Install zstd")
+    with tempfile.TemporaryDirectory(prefix="hostkit-lxc-") as directory:
+        plain = f"{directory}/tar"
+        source = f"/proc/{os.getpid()}/fd/{fd}"  # the file whose checksum was taken, whatever its name means now
+        limit = f"--fsize={archive.Limits().size}"
+        result = command.run([prlimit, limit, zstd, "--decompress", "--quiet", "--force", "--no-progress", "-o", plain, "--", source])
+        if result.rc:
+            raise StepError("template", "Decompress", path, text=f"zstd ended with status {result.rc}")
+        with open(plain, "rb") as file:
+            os.unlink(plain)
+            yield file
+
+
+def _read(options: base.Options, name: str, checksum: str, log: base.Log) -> bytes:
+    with _open(options, name, checksum, log) as stream:
+        data = stream.read(metadata.LIMIT + 1)
+    if len(data) > metadata.LIMIT:
+        raise StepError("template", "Read", base.text(options, name), text=f"it has more than {metadata.LIMIT} bytes")
+    return data
