@@ -81,7 +81,8 @@ options:
     type: str
   chdir:
     description:
-      - The directory inside, in which the command is run. When it is not given, it is C(/).
+      - The directory inside, in which the command is run. When it is not given, it is the home
+        of the user, or C(/) when there is none.
     type: str
   environment:
     description:
@@ -103,7 +104,6 @@ options:
     type: str
 seealso:
   - module: hostkit.lxc.lxc_container
-  - module: ansible.builtin.command
 """
 
 EXAMPLES = r"""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import info
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, observe
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import evidence, info
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, observe, work
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
 
 
@@ -46,7 +46,7 @@ class World:
         for task in tasks:
             try:
                 self._act("start", task.desired.container.name, "RUNNING")
-                task.note(task.plan.start, None)
+                work.note(task, task.plan.start, None)
             except errors.LxcError as error:
                 task.error = error
 
@@ -55,8 +55,9 @@ class World:
 def run(monkeypatch):
     def run(world, names, check=False, **params):
         monkeypatch.setattr(fleet, "observe", world.observe)
+        monkeypatch.setattr(work, "observe", world.observe)
         monkeypatch.setattr(info, "summary", world.summary)
-        monkeypatch.setattr(info, "log_tail", lambda one: ["last line"])
+        monkeypatch.setattr(evidence, "log_tail", lambda one: ["last line"])
         job = fleet.Fleet(desired({"name": names, **params}, "/nowhere"), world, world.start_together)
         return job.predict() if check else job.apply()
 
@@ -131,7 +132,7 @@ def test_a_request_that_fails_whole_fails_all_that_were_in_it(run, monkeypatch):
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
 
     monkeypatch.setattr(runtime, "start", refused)
-    world.start_together = fleet.start_together
+    world.start_together = work.start_together
     report = run(world, ["a", "b"])
     assert report.failed == "1 of 2 containers failed: a: No monitor"
     assert not report.changed
@@ -139,10 +140,10 @@ def test_a_request_that_fails_whole_fails_all_that_were_in_it(run, monkeypatch):
 
 def test_what_a_stop_came_to_is_said():
     task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
-    stop = fleet.Change("state", "RUNNING", "STOPPED", "stop a", list)
+    stop = work.Change("state", "RUNNING", "STOPPED", "stop a", list)
 
     class Killed:
         how, signal = "killed", "SIGKILL"
 
-    task.note(stop, Killed)
+    work.note(task, stop, Killed)
     assert task.actions == ["stop a (it did not end in time and was killed with SIGKILL)"]

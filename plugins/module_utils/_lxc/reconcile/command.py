@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, LxcError
-from ..lifecycle import hostconf
 from ..paths import Container, container
 from ..wire import client
 from ..wire.protocol import State
+from .desired import default_lxc_path
 from .plan import Report
+
+if TYPE_CHECKING:
+    from ..lifecycle.attach import AttachRequest
 
 
 class Command:
@@ -22,7 +25,7 @@ class Command:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
-        self._container = container(params["name"], params.get("lxc_path") or hostconf.lxc_path())
+        self._container = container(params["name"], params.get("lxc_path") or default_lxc_path())
         self._argv = _argv(params)
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):
@@ -44,19 +47,23 @@ class Command:
 
         result = attach.attach(self._container, self._request())
         failed = f"The command ended with status {result.rc}" if result.rc else ""
+        if result.timed_out:
+            failed = f"The command was ended because it did not end by itself within {self._params['timeout']} s"
         return Report(True, {**self._output(result.stdout, result.stderr), "rc": result.rc}, failed=failed)
 
-    def _request(self) -> Any:
+    def _request(self) -> AttachRequest:
         from ..lifecycle.attach import AttachRequest
 
         params = self._params
         environment = {key: _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
+        user, _, group = params.get("user", "").partition(":")
         return AttachRequest(
             argv=self._argv,
             stdin=params["stdin"].encode("utf-8", "surrogateescape") if "stdin" in params else b"",
             namespaces=params.get("namespaces"),
             elevated=bool(params.get("elevated")),
-            user=params.get("user"),
+            user=user or None,
+            group=group or None,
             chdir=params.get("chdir"),
             environment=environment,
             timeout=params.get("timeout"),
@@ -89,7 +96,7 @@ class Command:
 def _must_run(one: Container) -> None:
     state = client.state(one)
     if state is State.STOPPED:
-        from .observe import existing, not_found
+        from .missing import existing, not_found
 
         if one.name not in existing(one.lxc_path):
             raise not_found(one)

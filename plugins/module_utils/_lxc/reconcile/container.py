@@ -8,13 +8,12 @@ The table of all states stands in docs/states.md, and tests/unit/reconcile/test_
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..errors import InUse, LxcError
+from ..errors import InUse
 from .desired import Desired
-from .observe import Observed, not_found
+from .observe import Observed
 from .plan import Change
 
 
@@ -40,11 +39,11 @@ class Plan(NamedTuple):
     """Three stretches: what comes before the start, the start (one request for all containers of a task), what follows it."""
 
     before: tuple[Change, ...] = ()
-    start: Change | None = None
-    after: tuple[Change, ...] = ()
     pending_restart: tuple[str, ...] = ()
     config_before: str = ""
     config_after: str = ""
+    start: Change | None = None
+    after: tuple[Change, ...] = ()
 
     @property
     def changes(self) -> list[Change]:
@@ -63,28 +62,26 @@ _RUN: dict[str, dict[str, tuple[str, ...]]] = {
 _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
 
 
-def plan(desired: Desired, observed: Observed, verbs: Verbs, nothing: Callable[[Desired], LxcError] | None = None) -> Plan:
+def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """The changes, in the order in which they are made. Raises what stands against them."""
     if desired.state == "absent":
         return _absent(desired, observed, verbs)
     name = desired.container.name
     if observed.existence != "defined":
         if desired.template is None:
-            raise (nothing or _missing(observed))(desired)
+            from .missing import missing
+
+            raise missing(desired.container, observed.existence)
         anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
         words = f"make {name} from template {desired.template}{anew}"
         create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
         return _running(Plan(before=(create,)), desired, "STOPPED", verbs)
-    return _running(_config(desired, observed, verbs), desired, observed.state, verbs)
+    base = Plan()
+    if desired.says_config:
+        from .drift import plan_config
 
-
-def _missing(observed: Observed) -> Callable[[Desired], LxcError]:
-    if observed.existence == "absent":
-        return lambda desired: not_found(desired.container)
-    return lambda desired: LxcError(
-        f"Container {desired.container.name} is half-made: its creation was cut off, and no template says what to make it from",
-        hint="Say template to make it anew, or state: absent to remove it",
-    )
+        base = Plan(*plan_config(desired, observed, verbs.write_config))
+    return _running(base, desired, observed.state, verbs)
 
 
 def _absent(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
@@ -100,27 +97,6 @@ def _absent(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     stop = _steps(_RUN["absent"].get(observed.state, ()), desired, observed.state, verbs)
     destroy = Change("existence", observed.existence, "absent", f"destroy {name}", partial(verbs.destroy, desired))
     return Plan(before=(*stop, destroy))
-
-
-def _config(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
-    """The change of the config file, if any, and what of it waits for a restart."""
-    if not desired.says_config:
-        return Plan()
-    from . import drift
-
-    one = desired.container
-    after = drift.new_text(observed.text, desired, one.config)
-    pending = tuple(drift.pending(observed.running, after, one.config))
-    if after == observed.text:
-        return Plan(pending_restart=pending)
-    keys = ", ".join(drift.changed_keys(observed.text, after))
-    words = f"change {keys or 'lines'} in {one.config}"
-    change = Change(f"config {keys}".rstrip(), _lines(observed.text), _lines(after), words, partial(verbs.write_config, desired))
-    return Plan((change,), pending_restart=pending, config_before=observed.text, config_after=after)
-
-
-def _lines(text: str) -> str:
-    return f"{len(text.splitlines())} lines"
 
 
 def _running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
 
 from ..errors import BadValue
-from ..paths import Container, container
+from ..paths import LXC_CONF, LXC_PATH, Container, container
 
 STATES = ("started", "stopped", "restarted", "frozen", "present", "absent")
 STOP_TIMEOUT = 60.0
@@ -27,11 +28,10 @@ CONFIG_OPTIONS = (
 )  # fmt: skip
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-# What community.general.lxc_container has under a name that means nothing, or something else, here.
-FOREIGN = {
-    "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
-    "clone_name": "no such option here: name is always the container that the task is about, a new one included",
-}
+# Options whose values are looked at before anything is done; what most tasks say needs no look.
+CHECKED = (
+    "template", "template_options", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "container_command",
+)  # fmt: skip
 
 
 class Desired(NamedTuple):
@@ -60,14 +60,10 @@ class Desired(NamedTuple):
 
 def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:
     """One for each name, in the order named. Raises BadValue for whatever cannot be meant."""
-    for option, expected in FOREIGN.items():
-        if option in params:
-            raise BadValue(option, params[option], expected)
     names = list(dict.fromkeys(params["name"]))
     if not names:
         raise BadValue("name", [], "at least one name")
     containers = [container(name, lxc_path) for name in names]
-    _check(params)
     several = len(containers) > 1
     return [_one(params, one, several) for one in containers]
 
@@ -79,18 +75,24 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
         from . import options
 
         config, networks = options.collect(params, one.name, several)
+    backing_options: Mapping[str, str] = NOTHING
+    if any(option in params for option in CHECKED):
+        from . import checks
+
+        checks.check(params)
+        backing_options = checks.backing_options(params, one.name, several)
     return Desired(
         container=one,
         state=params.get("state", "started"),
         template=params.get("template"),
-        template_options=template_options(params.get("template_options", {})),
+        template_options=params.get("template_options", NOTHING),
         backing_store=params.get("backing_store"),
-        backing_options=_backing_options(params, one.name, several),
+        backing_options=backing_options,
         config=config,
         networks=networks,
-        stop_timeout=_seconds("stop_timeout", params.get("stop_timeout", STOP_TIMEOUT)),
+        stop_timeout=float(params.get("stop_timeout", STOP_TIMEOUT)),
         wait_for=tuple(params.get("wait_for", ())),
-        wait_timeout=_seconds("wait_timeout", params.get("wait_timeout", WAIT_TIMEOUT)),
+        wait_timeout=float(params.get("wait_timeout", WAIT_TIMEOUT)),
         restart_if_needed=params.get("restart", "never") == "if_needed",
         delete_snapshots=bool(params.get("delete_snapshots")),
         log_file=params.get("log_file", ""),
@@ -98,64 +100,10 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
     )
 
 
-def _check(params: Mapping[str, Any]) -> None:
-    state = params.get("state", "started")
-    if state not in STATES:
-        raise BadValue("state", state, "one of " + ", ".join(STATES))
-    template = params.get("template")
-    if template is not None and (not template or template.startswith("-") or "\n" in template or "\0" in template):
-        raise BadValue("template", template, "the name of a template or the path of a template script")
-    conditions = params.get("wait_for", ())
-    if conditions and state not in ("started", "restarted"):
-        raise BadValue("wait_for", list(conditions), f"state started or restarted with it, not {state}")
-    for condition in conditions:
-        check_condition(condition)
+def default_lxc_path() -> str:
+    """Where the containers are when nobody says."""
+    if not os.path.lexists(LXC_CONF):
+        return LXC_PATH
+    from ..lifecycle import hostconf
 
-
-def check_condition(condition: str) -> None:
-    """One item of wait_for."""
-    word, _, rest = condition.partition(":")
-    if word in ("running", "ipv4", "ipv6", "systemd") and condition == word:
-        return
-    if word == "port" and rest.isdigit() and 0 < int(rest) < 65536:
-        return
-    if word == "path" and rest.startswith("/") and "\0" not in rest:
-        return
-    raise BadValue("wait_for", condition, "running, ipv4, ipv6, systemd, port:N (1 to 65535) or path:/an/absolute/path")
-
-
-def _seconds(option: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
-        raise BadValue(option, value, "a number of seconds, 0 or more")
-    return float(value)
-
-
-def template_options(value: Any) -> Mapping[str, Any]:
-    """The options as they are handed to a template: a dict of plain values; community.general takes one string."""
-    if not isinstance(value, Mapping):
-        raise BadValue("template_options", value, "a dict of option to value (release: trixie; true is a bare flag, a list repeats)")
-    for key, item in value.items():
-        if not isinstance(key, str) or not key or key.startswith("-") or not key.replace("-", "").replace("_", "").isalnum():
-            raise BadValue("template_options", key, "option names without leading dashes")
-        for part in item if isinstance(item, list) else [item]:
-            if part is not None and not isinstance(part, (str, int, float, bool)):
-                raise BadValue(f"template_options[{key}]", item, "a string, a number, a boolean or a list of them")
-            if isinstance(part, str) and ("\0" in part or "\n" in part):
-                raise BadValue(f"template_options[{key}]", item, "text of one line")
-    return value
-
-
-def _backing_options(params: Mapping[str, Any], name: str, several: bool) -> dict[str, str]:
-    if "directory" not in params:
-        return {}
-    directory = params["directory"]
-    if not directory.startswith("/") or "\n" in directory or "\0" in directory or ".." in directory.split("/"):
-        raise BadValue("directory", directory, "an absolute path without .. in it")
-    return {"directory": for_one("directory", directory, name, several)}
-
-
-def for_one(option: str, value: str, name: str, several: bool) -> str:
-    """A value that two containers cannot share: with several names it must have %n, which becomes the name."""
-    if several and "%n" not in value:
-        raise BadValue(option, value, "%n (the container's name) in it, as several containers are named")
-    return value.replace("%n", name)
+    return hostconf.lxc_path()

@@ -8,15 +8,53 @@ The monitor answers with the config that it was started with (command 7). Only k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from ..config import edit, keys, parser
-from ..errors import LxcError
+from ..errors import LxcError, NotFound
+from ..paths import Container
 from ..wire import client
 from .desired import Desired, NetworkSection
+from .observe import Observed
+from .plan import Change
 
 # Read from the file whenever they are needed: a running container has no value of its own for them.
 _NEVER_PENDING = ("lxc.start.", "lxc.group", "lxc.ephemeral", "lxc.hook.clone", "lxc.hook.destroy", "lxc.log.", "lxc.include")
+
+
+def read_config(one: Container) -> str:
+    """The config file as text; what is not UTF-8 in it survives."""
+    try:
+        with open(one.config, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise NotFound(f"{one.config} does not exist") from None
+
+
+def plan_config(
+    desired: Desired, observed: Observed, write: Callable[[Desired], object]
+) -> tuple[tuple[Change, ...], tuple[str, ...], str, str]:
+    """The change of the config file, if any, what of it waits for a restart, and the file's text before and after."""
+    one = desired.container
+    before, after = observed.text, new_text(observed.text, desired, one.config)
+    waiting = tuple(pending(observed.running, after, one.config))
+    if after == before:
+        return (), waiting, "", ""
+    keys = changed_keys(before, after)
+    old, new = edit.values(before), edit.values(after)
+    change = Change(
+        f"config {', '.join(keys)}".rstrip(),
+        _shown_values(keys, old),
+        _shown_values(keys, new),
+        f"change {', '.join(keys) or 'lines'} in {one.config}",
+        partial(write, desired),
+    )
+    return (change,), waiting, before, after
+
+
+def _shown_values(keys: Sequence[str], values: Mapping[str, list[str]]) -> list[str]:
+    return [shown(f"{key} = {value}") for key in keys for value in values.get(key, ["(none)"])]
 
 
 def named_keys(desired: Desired, text: str) -> list[str]:
@@ -85,8 +123,4 @@ def _masked(line: str) -> str:
     match = keys.find(key.strip()) if equals else None
     if match is None or not match.name.startswith("lxc.environment") or "=" not in value:
         return line
-    return f"{key}={value.partition('=')[0]}=(not shown)\n"
-
-
-def listed(values: Iterable[str]) -> str:
-    return ", ".join(values)
+    return f"{key}={value.partition('=')[0]}=(not shown)" + ("\n" if line.endswith("\n") else "")

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from ..errors import StepError
 from .desired import Desired
-from .observe import read_config
 
 LOCK_TIMEOUT = 30.0
 
@@ -52,7 +51,7 @@ class Effects:
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
-            replace(one.config, drift.new_text(read_config(one), desired, one.config))
+            replace(one.config, drift.new_text(drift.read_config(one), desired, one.config))
         return None
 
     def start(self, desired: Desired) -> object:

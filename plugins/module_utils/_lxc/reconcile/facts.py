@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BadValue, LxcError
-from ..lifecycle import hostconf, info
+from ..lifecycle import details
 from ..paths import check_lxc_path, container
+from .desired import default_lxc_path
 from .plan import Report
 
 
@@ -18,11 +19,11 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        lxc_path = check_lxc_path(params.get("lxc_path") or hostconf.lxc_path())
+        lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
         named = params.get("name")
         if named is not None and not named:
             raise BadValue("name", named, "at least one name, or to be left out for all containers")
-        names = info.all_names(lxc_path) if named is None else dict.fromkeys(named)
+        names = details.all_names(lxc_path) if named is None else dict.fromkeys(named)
         self._containers = [container(name, lxc_path) for name in names]
 
     def predict(self) -> Report:
@@ -33,7 +34,7 @@ class Facts:
         warnings = []
         for one in self._containers:
             try:
-                entries.append(info.details(one))
+                entries.append(details.details(one))
             except (LxcError, OSError) as error:  # one that ends while it is read must not hide the others
                 warnings.append(f"{one.name}: {error}")
         exists = bool(entries) and all(entry["exists"] for entry in entries)

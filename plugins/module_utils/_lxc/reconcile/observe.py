@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..errors import NotFound, TimedOut
+from ..errors import TimedOut
 from ..paths import Container
 from ..wire import client
 from ..wire.protocol import State
@@ -51,13 +51,10 @@ def observe(desired: Desired) -> Observed:
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     if existence != "defined" or not desired.says_config:
         return Observed(existence, state.name)
-    text = read_config(one)
-    running: Mapping[str, str | None] = NOTHING
-    if state is not State.STOPPED:
-        from .drift import running_items
+    from .drift import read_config, running_items
 
-        running = running_items(desired, text)
-    return Observed(existence, state.name, text, running)
+    text = read_config(one)
+    return Observed(existence, state.name, text, NOTHING if state is State.STOPPED else running_items(desired, text))
 
 
 def settled_state(one: Container) -> State:
@@ -80,35 +77,3 @@ def _existence(one: Container, state: State) -> str:
     if state is State.STOPPED and not os.path.lexists(one.config):
         return "absent"
     return "defined"
-
-
-def read_config(one: Container) -> str:
-    """The config file as text; what is not UTF-8 in it survives."""
-    try:
-        with open(one.config, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        raise NotFound(f"{one.config} does not exist") from None
-
-
-def existing(lxc_path: str) -> list[str]:
-    """The names of the containers that are defined in this lxcpath."""
-    try:
-        names = os.listdir(lxc_path)
-    except OSError:
-        return []
-    return sorted(name for name in names if os.path.lexists(f"{lxc_path}/{name}/config"))
-
-
-def not_found(one: Container) -> NotFound:
-    """The error for a name that does not exist: what exists instead, the nearest first."""
-    from difflib import get_close_matches
-
-    names = existing(one.lxc_path)
-    near = get_close_matches(one.name, names, 3)
-    shown = ", ".join((near or names)[:10])
-    known = f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
-    return NotFound(
-        f"Container {one.name} does not exist in {one.lxc_path}, and no template says what to make it from. {known}",
-        hint="Check the spelling, or say template (none for an empty container)",
-    )

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from ..errors import BadValue
-from .desired import ConfigChanges, NetworkSection, for_one
+from .checks import for_one
+from .desired import ConfigChanges, NetworkSection
 
 Value = Union[str, list[str], None]
 
@@ -215,7 +216,7 @@ def _network(network: Mapping[str, Any], index: int, name: str, several: bool) -
         option = f"network[{index}].{word}"
         value = _value(option, said)
         for item in value if isinstance(value, list) else [value]:
-            if word in _NOT_SHARED and item:
+            if word in _NOT_SHARED and item and not (word == "hwaddr" and "x" in item.lower()):
                 for_one(option, item, name, several)
         if isinstance(value, str):
             value = value.replace("%n", name)

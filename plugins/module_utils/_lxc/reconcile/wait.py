@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..errors import LxcError, StepError, TimedOut
-from ..lifecycle import info
+from ..lifecycle import evidence, info
 from ..paths import Container
 from ..wire import client
 from ..wire.protocol import State
@@ -40,7 +40,9 @@ def _until(one: Container, condition: str, deadline: float, timeout: float) -> N
                 return
             remaining = deadline - time.monotonic()
             if client.state(one) is State.STOPPED:
-                raise StepError("wait", "Wait for", f"{condition} of {one.name}", text="the container has stopped", log=info.log_tail(one))
+                raise StepError(
+                    "wait", "Wait for", f"{condition} of {one.name}", text="the container has stopped", log=evidence.log_tail(one)
+                )
             if remaining <= 0:
                 raise _timed_out(one, condition, timeout, seen)
             wake.sleep(min(remaining, _POLL))
@@ -60,7 +62,7 @@ class WaitTimedOut(TimedOut):
 
 
 def _timed_out(one: Container, condition: str, timeout: float, seen: str) -> TimedOut:
-    return WaitTimedOut(f"Wait for {condition} of {one.name}: not met within {timeout:g} s, {seen}", info.log_tail(one))
+    return WaitTimedOut(f"Wait for {condition} of {one.name}: not met within {timeout:g} s, {seen}", evidence.log_tail(one))
 
 
 def _check(condition: str) -> Callable[[Container], str]:

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task that has something to do does with its plans.
+
+What comes before a start is done in threads, then one request to the monitor starts all that are to be started, then come
+the rest, the waits and the verification, in threads again: most of it is waiting for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import LxcError, StepError
+from ..lifecycle import evidence
+from . import container
+from .fleet import Task
+from .observe import observe
+from .plan import Change, Diff, fields_diff, verify
+
+THREADS = 16
+
+
+def carry_out(tasks: Sequence[Task], verbs: container.Verbs, start: Callable[[Sequence[Task]], None]) -> None:
+    """Whatever is planned. What goes wrong stays with its task."""
+    _each(tasks, lambda task: _do(task, task.plan.before))
+    starting = [task for task in tasks if task.plan.start and task.error is None]
+    if starting:
+        start(starting)
+    _each(tasks, lambda task: _finish(task, verbs))
+
+
+def _each(tasks: Sequence[Task], act: Callable[[Task], None]) -> None:
+    busy = [task for task in tasks if task.error is None and (task.plan.changes or task.desired.wait_for)]
+    if len(busy) < 2:
+        for task in busy:
+            task.attempt(act)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(THREADS, len(busy))) as threads:
+        list(threads.map(lambda task: task.attempt(act), busy))
+
+
+def _do(task: Task, changes: Sequence[Change]) -> None:
+    for change in changes:
+        note(task, change, change.apply())
+
+
+def note(task: Task, change: Change, outcome: object) -> None:
+    """The change has been made; an effect returns warnings, or how a container was stopped."""
+    task.done.append(change)
+    how = getattr(outcome, "how", "")
+    task.actions.append(f"{change.describe} ({_stopped(outcome)})" if how else change.describe)
+    if isinstance(outcome, list):
+        task.warnings += [str(warning) for warning in outcome]
+
+
+def _stopped(outcome: object) -> str:
+    """How a container came to its end: by which signal, or killed."""
+    how, signal = getattr(outcome, "how", ""), getattr(outcome, "signal", "")
+    if how == "killed":
+        return f"it did not end in time and was killed with {signal or 'SIGKILL'}"
+    return f"by {signal}" if signal else str(how)
+
+
+def _finish(task: Task, verbs: container.Verbs) -> None:
+    _do(task, task.plan.after)
+    if task.desired.wait_for:
+        from . import wait
+
+        wait.wait(task.desired.container, task.desired.wait_for, task.desired.wait_timeout)
+    if task.plan.changes:
+        _verify(task, verbs)
+
+
+def _verify(task: Task, verbs: container.Verbs) -> None:
+    """Observe again; `restarted` is by then the same as `started`."""
+    desired = task.desired
+    again = desired._replace(state="started") if desired.state == "restarted" else desired
+    remaining = container.plan(again, observe(again), verbs).changes
+    try:
+        verify(remaining, task.name)
+    except StepError as error:
+        error.log = error.log + evidence.log_tail(desired.container)
+        raise
+
+
+def start_together(tasks: Sequence[Task]) -> None:
+    """One request to the monitor for all."""
+    from .. import runtime
+
+    by_container = {task.desired.container: task for task in tasks}
+    said = tasks[0].desired  # one task, one log file
+    timeout = max(said.wait_timeout, 1.0)
+    try:
+        for one, error, warnings in runtime.start(list(by_container), timeout, said.log_file, said.log_level):
+            task = by_container[one]
+            task.error = error
+            task.warnings += warnings
+            if error is None and task.plan.start:
+                note(task, task.plan.start, None)
+    except LxcError as error:  # not even the request went through
+        for task in tasks:
+            task.error = task.error or error
+
+
+def diffs(tasks: Sequence[Task], predicted: bool) -> list[Diff]:
+    """The fields that change, and the config file."""
+    found = []
+    for task in tasks:
+        changes = [change for change in (task.plan.changes if predicted else task.done) if not change.field.startswith("config")]
+        if changes:
+            found.append(fields_diff(changes, task.name))
+        if task.plan.config_before != task.plan.config_after:
+            from .drift import shown
+
+            file = task.desired.container.config
+            found.append(Diff(shown(task.plan.config_before), shown(task.plan.config_after), file, file))
+    return found
+
+
+def failure(failed: Sequence[Task], count: int) -> str:
+    """The message of the whole task."""
+    if not failed or not failed[0].error:
+        return ""
+    if count == 1:
+        return failed[0].error.message
+    named = "; ".join(f"{task.name}: {task.error.message}" for task in failed if task.error)
+    return f"{len(failed)} of {count} containers failed: {named}"
