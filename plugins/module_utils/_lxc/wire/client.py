@@ -18,8 +18,9 @@ from typing import Optional
 from ..errors import LxcError, StepError, TimedOut
 from ..paths import Container
 from . import protocol
-from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd, close
+from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd
 from .exchange import Refused as Refused
+from .exchange import close as close
 from .protocol import Command, NotRunning, ProtocolError, State
 
 _SUFFIX = b"/command"
@@ -126,6 +127,11 @@ def cgroup2_fd(container: Container, timeout: float = TIMEOUT) -> int:
 def limit_cgroup_fd(container: Container, controller: str, timeout: float = TIMEOUT) -> int:
     """A directory with the controller's files; Refused with ENOENT when the container has no such controller."""
     return ask_fd(container, Command.GET_LIMIT_CGROUP_FD, timeout, protocol.CgroupFd(controller=controller).pack())
+
+
+def limit_cgroup2_fd(container: Container, timeout: float = TIMEOUT) -> int:
+    """The directory that carries the limits, in a unified layout."""
+    return ask_fd(container, Command.GET_LIMIT_CGROUP2_FD, timeout)
 
 
 def devpts_fd(container: Container, timeout: float = TIMEOUT) -> int:
@@ -238,8 +244,9 @@ def _announced(exchange: Exchange, link: socket.socket) -> State:
 def listening(lxc_path: str) -> list[str]:
     """The names of the containers of `lxc_path` that somebody runs, as lxc-ls finds them: from the listening sockets' names."""
     names = set()
+    may_be_hashed = len(protocol.address(lxc_path, "n" * 64)) == _HASHED_LENGTH
     for address in _listening_addresses():
-        if address.startswith(b"\0lxc/") and len(address) == _HASHED_LENGTH:
+        if may_be_hashed and address.startswith(b"\0lxc/") and len(address) == _HASHED_LENGTH:
             names.add(_behind_hash(address, lxc_path))
         elif address.startswith(b"\0" + os.fsencode(lxc_path) + b"/"):
             names.add(os.fsdecode(address[len(os.fsencode(lxc_path)) + 2 : -len(_SUFFIX)]))

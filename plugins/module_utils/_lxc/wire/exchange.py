@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import array
 import errno
 import os
 import socket
@@ -89,9 +90,9 @@ class Exchange:
         try:
             while len(data) < size:
                 link.settimeout(self.deadline.remaining())
-                part, got, flags, _ = socket.recv_fds(link, size - len(data), max_fds, socket.MSG_CMSG_CLOEXEC)
+                part, got, cut = _receive_fds(link, size - len(data), max_fds)
                 fds += got
-                if flags & socket.MSG_CTRUNC:
+                if cut:
                     raise ProtocolError(f"{self.title}: the answer brought more descriptors than were asked for")
                 if not part:
                     break
@@ -131,6 +132,17 @@ class Exchange:
             close(fds)
             raise
         return Reply(response, payload, fds)
+
+
+def _receive_fds(link: socket.socket, size: int, max_fds: int) -> tuple[bytes, list[int], bool]:
+    """As socket.recv_fds, which loses its flags, with MSG_CMSG_CLOEXEC; and whether there were more descriptors than that."""
+    numbers = array.array("i")
+    space = socket.CMSG_SPACE(max_fds * numbers.itemsize) if max_fds else 0
+    data, ancillary, flags, _address = link.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+    return data, list(numbers), bool(flags & socket.MSG_CTRUNC)
 
 
 def close(fds: Iterable[int]) -> None:
