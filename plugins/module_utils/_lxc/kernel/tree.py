@@ -9,17 +9,18 @@ import errno
 import os
 import stat
 
-from . import mount
+from . import mount, mountinfo
 
 # openat2(2): not over a mount point (bind mounts too), not through a symbolic link.
-_RESOLVE = 0x01 | 0x04 | 0x08
+_RESOLVE = mount.RESOLVE_NO_XDEV | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_BENEATH
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy(source: str, target: str) -> None:
     """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes.
 
-    ACLs and capabilities are among those. By cp of GNU coreutils, and by reflink where the file system has it. Not into other file systems that are mounted below.
+    ACLs and capabilities are among those. By cp of GNU coreutils, by reflink where the file system has it, and not into other file
+    systems that are mounted below.
     """
     from . import command
 
@@ -34,14 +35,7 @@ def copy(source: str, target: str) -> None:
 def mounts_below(path: str) -> list[str]:
     """Mount points at or below a path, in our mount namespace."""
     top = os.path.realpath(path)
-    found = []
-    with open("/proc/self/mountinfo", "rb") as file:
-        for line in file:
-            raw = line.split(b" ")[4]
-            place = os.fsdecode(raw.decode("unicode_escape").encode("latin-1") if b"\\" in raw else raw)
-            if place == top or place.startswith(top + "/"):
-                found.append(place)
-    return found
+    return [one.target for one in mountinfo.read() if one.target == top or one.target.startswith(top + "/")]
 
 
 def remove(path: str) -> None:

@@ -14,6 +14,7 @@ from ..config import edit, parser
 Value = Union[None, str, list[str]]
 # LXC's own prefix for the addresses that it makes up (network.c, up to 6.0.3).
 _PREFIX = "00:16:3e:xx:xx:xx"
+_BRIDGED = ("lxc.net.0.type = veth", "lxc.net.0.link = lxcbr0", "lxc.net.0.flags = up")
 _WITH_ADDRESS = ("veth", "macvlan")
 
 
@@ -39,11 +40,7 @@ def begin(origin: Origin, name: str, rootfs_path: str) -> str:
         lines.append(f"lxc.include = {origin.include}")
     lines += (origin.default_text or "").rstrip("\n").split("\n") if origin.default_text else []
     if origin.default_text is None:
-        lines += (
-            ["lxc.net.0.type = veth", "lxc.net.0.link = lxcbr0", "lxc.net.0.flags = up"]
-            if origin.has_bridge
-            else ["lxc.net.0.type = empty"]
-        )
+        lines += _BRIDGED if origin.has_bridge else ["lxc.net.0.type = empty"]
     changes: dict[str, Value] = {"lxc.uts.name": name}
     if rootfs_path:
         changes["lxc.rootfs.path"] = rootfs_path

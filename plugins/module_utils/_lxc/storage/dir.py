@@ -49,8 +49,10 @@ class Dir:
             if attributes or cleared:
                 mount.set_attr(tree_fd, set=attributes, clear=cleared)
             attach(tree_fd, target)
-        finally:
-            os.close(tree_fd)
+        except BaseException:
+            mount.discard(tree_fd)
+            raise
+        os.close(tree_fd)
         if propagation:
             mount.set_attr(target, propagation=propagation, recursive=True)
 
@@ -58,7 +60,7 @@ class Dir:
         if os.path.realpath(target) != os.path.realpath(self._path):
             mount.umount(target, libc.MNT_DETACH)
 
-    def mount_host(self, target: str) -> str:
+    def mount_host(self, target: str) -> str:  # noqa: ARG002 - the Protocol's name
         return self._path
 
     def directory(self) -> str:

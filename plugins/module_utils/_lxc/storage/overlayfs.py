@@ -54,9 +54,8 @@ class Overlayfs:
         for place in (*lowers, target.directory):
             check_layer(place)
         base = f"{target.directory}/overlay"
-        os.mkdir(base, 0o755)
-        for name in ("delta", "work"):
-            make_root_directory(f"{base}/{name}")
+        for place in (base, f"{base}/delta", f"{base}/work"):
+            make_root_directory(place)
         return Copied(f"overlay:{':'.join(lowers)}:{base}/delta", depends=True)
 
     @property
@@ -110,11 +109,11 @@ class Overlayfs:
         try:
             tree.copy(f"/proc/{os.getpid()}/fd/{merged_fd}", target.rootfs)
         finally:
-            os.close(merged_fd)
+            mount.discard(merged_fd)
         return Copied("dir:" + target.rootfs, depends=False)
 
     def _merged(self) -> int:
-        """All layers as one, read-only: the upper one is the first lower one. Named by descriptor, which fits into fsconfig(2)'s 255 bytes."""
+        """All layers as one, read-only: the upper is the first lower one. By descriptor, which fits into fsconfig(2)'s 255 bytes."""
         layer_fds = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in (self.upper, *self.lowers)]
         try:
             lowers = ":".join(f"/proc/self/fd/{fd}" for fd in layer_fds)

@@ -119,7 +119,7 @@ def check(source: Source) -> Source:
     """Refuse a user or a password in the address: it would stay in the container for everybody to read."""
     if "@" in source.uri.partition("://")[2].partition("/")[0]:
         raise LxcError(
-            f"The APT source of {source.suite} in {source.file} has a user or a password in its address, which must not get into a container",
+            f"The APT source of {source.suite} in {source.file} has a user or a password in its address, which a container would keep",
             hint="Say mirror, or keep the password in apt_auth.conf(5)",
         )
     if "\n" in source.signed_by or any(sign in source.line() for sign in "\n\0"):

@@ -28,6 +28,9 @@ class Limits(NamedTuple):
     depth: int = 128
 
 
+LIMITS = Limits()
+
+
 class Refused(LxcError):
     """A member that no honest archive of a root file system has."""
 
@@ -38,7 +41,7 @@ class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Header:
         found = super().frombuf(buf, encoding, errors)
-        if found.size < 0 or (found.type in _METADATA and found.size > Limits().header):
+        if found.size < 0 or (found.type in _METADATA and found.size > LIMITS.header):
             raise Refused(f"A header of {found.size} bytes is refused")
         return found
 
@@ -48,9 +51,12 @@ class Report(NamedTuple):
     size: int
 
 
-def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = Limits()) -> Report:
+def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS) -> Report:
     """Unpack a tar stream, not compressed any more, into an empty directory. `name` is the archive's, for errors."""
-    root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise StepError.from_os("template", "Open", directory, error) from error
     members = size = 0
     try:
         placer = placing.Placer(root_fd)
@@ -112,7 +118,7 @@ def kind(member: tarfile.TarInfo) -> str:
     return "symbolic link" if member.issym() else f"member of the kind {member.type!r}"
 
 
-def split(name: str, depth: int = Limits().depth) -> tuple[str, ...]:
+def split(name: str, depth: int = LIMITS.depth) -> tuple[str, ...]:
     """The components of a member's name, or Refused. `.` is the root."""
     if name.startswith("/"):
         raise Refused(f"The name {name!r} is absolute")
@@ -125,7 +131,7 @@ def split(name: str, depth: int = Limits().depth) -> tuple[str, ...]:
 
 
 def check_symlink(parts: tuple[str, ...], target: str) -> None:
-    """A relative target that climbs out of the root is refused. An absolute one means the container's own root, and nothing here follows it."""
+    """Refuse a relative target that climbs out of the root. An absolute one means the container's own root; nothing here follows it."""
     height = len(parts) - 1
     if not target or "\0" in target:
         raise Refused(f"{'/'.join(parts)} is a symbolic link to nothing")

@@ -14,8 +14,8 @@ from ..kernel import beneath, command
 from . import base
 
 _DIRECTORIES = (
-    "bin", "dev", "etc/init.d", "home", "lib", "mnt", "proc", "root", "run", "sbin", "sys", "tmp",
-    "usr/bin", "usr/lib", "usr/sbin", "usr/share/udhcpc", "var/empty", "var/log",
+    "bin", "dev", "etc", "etc/init.d", "home", "lib", "mnt", "proc", "run", "sbin", "sys",
+    "usr", "usr/bin", "usr/lib", "usr/sbin", "usr/share", "usr/share/udhcpc", "var", "var/empty", "var/log",
 )  # fmt: skip
 
 # Without a server udhcpc must not hold up rcS: busybox' init takes no signals before sysinit is through.
@@ -23,7 +23,8 @@ _RCS = """#!/bin/sh
 /bin/hostname -F /etc/hostname
 /sbin/ip link set lo up
 if /sbin/ip link show dev eth0 >/dev/null 2>&1; then
-    /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s /usr/share/udhcpc/default.script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
+    script=/usr/share/udhcpc/default.script
+    /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s $script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
 fi
 """
 
@@ -80,9 +81,9 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
     root_fd = os.open(target.rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in _DIRECTORIES:
-            os.close(beneath.make_directories(root_fd, name, 0o755))
-        _chmod(root_fd, "tmp", 0o1777)
-        _chmod(root_fd, "root", 0o700)
+            _directory(root_fd, name, 0o755)
+        _directory(root_fd, "tmp", 0o1777)
+        _directory(root_fd, "root", 0o700)
         for name, (mode, text) in _FILES.items():
             _write(root_fd, name, text.encode(), mode)
         name = target.container.name
@@ -136,9 +137,9 @@ def _applets(source: str) -> list[str]:
 def _link(root_fd: int, source: str) -> None:
     for applet in _applets(source):
         directory, _slash, name = applet.rpartition("/")
-        if applet == "bin/busybox" or not name:
+        if applet == "bin/busybox" or not directory:
             continue
-        directory_fd = beneath.make_directories(root_fd, directory, 0o755) if directory else os.dup(root_fd)
+        directory_fd = beneath.make_directories(root_fd, directory, 0o755)
         try:
             os.symlink("/bin/busybox", name, dir_fd=directory_fd)
         except FileExistsError:
@@ -154,9 +155,10 @@ def _write(root_fd: int, path: str, data: bytes, mode: int) -> None:
         os.fchmod(file.fileno(), mode)
 
 
-def _chmod(root_fd: int, path: str, mode: int) -> None:
-    fd = beneath.open_beneath(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _directory(root_fd: int, path: str, mode: int) -> None:
+    """With this mode whatever the umask is; a descriptor of a place only has no fchmod(2)."""
+    fd = beneath.make_directories(root_fd, path, mode)
     try:
-        os.fchmod(fd, mode)
+        os.chmod(f"/proc/self/fd/{fd}", mode)
     finally:
         os.close(fd)

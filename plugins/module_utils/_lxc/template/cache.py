@@ -29,7 +29,7 @@ def directory() -> str:
 
 
 def copy_of(name: str, max_age: int, build: Callable[[str], None], target: str, log: Log) -> None:
-    """Copy the root called `name` into `target`; where there is none, or it is older than `max_age` seconds, `build` fills a new directory first."""
+    """Copy the root called `name` into `target`; where none is younger than `max_age` seconds, `build` fills a new directory first."""
     try:
         _copy_of(name, max_age, build, target, log)
     except OSError as error:

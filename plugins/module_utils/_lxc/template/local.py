@@ -124,7 +124,7 @@ def _zstd(path: str, fd: int) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryDirectory(prefix="hostkit-lxc-") as directory:
         plain = f"{directory}/tar"
         source = f"/proc/{os.getpid()}/fd/{fd}"  # the file whose checksum was taken, whatever its name means now
-        limit = f"--fsize={archive.Limits().size}"
+        limit = f"--fsize={archive.LIMITS.size}"
         result = command.run([prlimit, limit, zstd, "--decompress", "--quiet", "--force", "--no-progress", "-o", plain, "--", source])
         if result.rc:
             raise StepError("template", "Decompress", path, text=f"zstd ended with status {result.rc}")

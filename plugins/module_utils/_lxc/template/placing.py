@@ -147,17 +147,24 @@ class Placer:
 
 
 def _step(fd: int, part: str, path: str, make: bool) -> int:
-    if make:
-        try:
-            os.mkdir(part, 0o755, dir_fd=fd)
-        except FileExistsError:
-            pass
+    made = make and _make_directory(fd, part)
     try:
-        return os.open(part, _DIRECTORY, dir_fd=fd)
+        found = os.open(part, _DIRECTORY, dir_fd=fd)
+        if made:
+            os.fchmod(found, 0o755)  # whatever the umask is
+        return found
     except FileNotFoundError:
         raise LxcError(f"{path} is not in the archive") from None
     except OSError:
         raise LxcError(f"The way to a member leads through {path}, which is no directory (a symbolic link?)") from None
+
+
+def _make_directory(fd: int, name: str) -> bool:
+    try:
+        os.mkdir(name, 0o755, dir_fd=fd)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _dress(fd: int, entry: Entry) -> None:

@@ -62,6 +62,7 @@ def run(argv: list[str], what: str, log: Log, env: dict[str, str] | None = None)
     if setpriv is None or unshare is None:
         raise Unsupported(f"The program {'unshare' if unshare is None else 'setpriv'} is missing", hint="Install util-linux")
     prefix = [setpriv, "--pdeathsig", "KILL", "--", unshare, "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--"]
+    prefix += ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh"]  # a root file system made with the caller's umask is of no use
     try:
         result = command.run([*prefix, *argv], on_line=take, env=env)
     except OSError as error:
