@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import evidence, info
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, observe, work
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+
+
+class Stopped(NamedTuple):
+    how: str
+    signal: str
 
 
 class World:
@@ -142,8 +149,11 @@ def test_what_a_stop_came_to_is_said():
     task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
     stop = work.Change("state", "RUNNING", "STOPPED", "stop a", list)
 
-    class Killed:
-        how, signal = "killed", "SIGKILL"
-
-    work.note(task, stop, Killed)
-    assert task.actions == ["stop a (it did not end in time and was killed with SIGKILL)"]
+    for how, signal in (("signal", "SIGPWR"), ("killed", "SIGPWR"), ("killed", ""), ("already", "")):
+        work.note(task, stop, Stopped(how, signal))
+    assert task.actions == [
+        "stop a (by SIGPWR)",
+        "stop a (killed, it did not end in time after SIGPWR)",
+        "stop a (killed)",
+        "stop a (already)",
+    ]

@@ -9,7 +9,7 @@ import os
 
 from ..errors import LxcError
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 from .info import summary
 
 
@@ -68,32 +68,31 @@ def backing_store(rootfs: str) -> str:
 
 
 def usage(one: Container) -> dict[str, object]:
-    """Memory in bytes and cpu time in seconds, from the cgroups that its monitor names; None where the host does not count."""
-    from ..kernel import cgroupfs
-
-    hierarchies = cgroupfs.hierarchies()
-    memory = _value(one, hierarchies, "memory", "memory.usage_in_bytes", "memory.current")
-    cpu = _value(one, hierarchies, "cpuacct", "cpuacct.usage", "cpu.stat")
-    nanoseconds = "usage_usec" not in cpu
-    numbers = [int(word) for word in cpu.split() if word.isdigit()]
-    return {
-        "memory_bytes": int(memory) if memory.isdigit() else None,
-        "cpu_seconds": round(numbers[0] / (1e9 if nanoseconds else 1e6), 3) if numbers else None,
-    }
+    """Memory in bytes and cpu time in seconds, as its cgroups count them; None where the host does not count."""
+    memory = _counter(one, "memory", "memory.current") or _counter(one, "memory", "memory.usage_in_bytes")
+    microseconds = _counter(one, "cpu", "cpu.stat")  # v2: its first line is `usage_usec N`
+    if microseconds.startswith("usage_usec"):
+        cpu: float | None = int(microseconds.split()[1]) / 1e6
+    else:
+        nanoseconds = _counter(one, "cpuacct", "cpuacct.usage")
+        cpu = int(nanoseconds) / 1e9 if nanoseconds.isdigit() else None
+    return {"memory_bytes": int(memory) if memory.isdigit() else None, "cpu_seconds": None if cpu is None else round(cpu, 3)}
 
 
-def _value(one: Container, hierarchies: list, controller: str, v1_file: str, v2_file: str) -> str:  # type: ignore[type-arg]
-    for hierarchy in hierarchies:
-        if hierarchy.version == 1 and controller not in hierarchy.controllers:
-            continue
-        file = v1_file if hierarchy.version == 1 else v2_file
-        try:
-            path = client.cgroup(one, controller if hierarchy.version == 1 else "")
-            with open(f"{hierarchy.mount_point}/{path.strip('/')}/{file}", encoding="ascii") as stream:
-                return stream.read().strip()
-        except (LxcError, OSError):
-            continue
-    return ""
+def _counter(one: Container, controller: str, file: str) -> str:
+    """What the file says, "" when there is none: another version of cgroups, or a controller that is off."""
+    try:
+        directory_fd = query.cgroup_fd(one, controller)
+    except LxcError:
+        return ""
+    try:
+        file_fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
+        with open(file_fd, encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(directory_fd)
 
 
 def all_names(lxc_path: str) -> list[str]:
@@ -102,4 +101,6 @@ def all_names(lxc_path: str) -> list[str]:
         defined = [name for name in os.listdir(lxc_path) if os.path.lexists(f"{lxc_path}/{name}/config")]
     except OSError:
         defined = []
+    from ..wire import client
+
     return sorted({*defined, *client.listening(lxc_path)})

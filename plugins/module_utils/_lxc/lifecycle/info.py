@@ -9,13 +9,13 @@ import os
 
 from ..errors import LxcError
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 from ..wire.protocol import State
 
 
 def summary(one: Container) -> dict[str, object]:
     """What every result of lxc_container holds: state, pid, addresses, where it is."""
-    state = client.state(one)
+    state = query.state(one)
     running = state is not State.STOPPED
     defined = os.path.lexists(one.config)
     found: dict[str, object] = {
@@ -29,13 +29,14 @@ def summary(one: Container) -> dict[str, object]:
         "rootfs": rootfs_path(one, running) if running or defined else "",
     }
     if found["init_pid"] != -1:
-        found.update(addresses(int(str(found["init_pid"]))))
+        network = addresses(int(str(found["init_pid"])))
+        found.update(network, interfaces=network.pop("names", []))
     return found
 
 
 def _init_pid(one: Container) -> int:
     try:
-        return client.init_pid(one)
+        return query.init_pid(one)
     except LxcError:  # it has just ended
         return -1
 
@@ -44,7 +45,7 @@ def rootfs_path(one: Container, running: bool) -> str:
     """As `lxc.rootfs.path` has it, the backend's prefix included. A running one answers itself."""
     if running:
         try:
-            return client.config_item(one, "lxc.rootfs.path") or ""
+            return query.config_item(one, "lxc.rootfs.path") or ""
         except LxcError:
             pass
     from ..config import parser
@@ -57,27 +58,11 @@ def rootfs_path(one: Container, running: bool) -> str:
 
 def addresses(pid: int) -> dict[str, object]:
     """Interfaces and global addresses of a process's network namespace, lo left out; empty when the process has gone."""
-    from ..kernel import interfaces, namespace, process
+    from ..kernel import addresses
 
-    names: list[str] = []
-    found: dict[int, list[str]] = {4: [], 6: []}
     try:
-        netns_fd = process.open_namespace(pid, "net")
+        if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
+            return {}  # lxc.net.0.type = none: the host's addresses are not the container's
+        return dict(addresses.of_process(pid)._asdict().items())
     except OSError:
         return {}
-    try:
-        if _same(netns_fd, "/proc/self/ns/net"):  # lxc.net.0.type = none: the host's addresses are not the container's
-            return {}
-        with namespace.in_network_namespace(netns_fd):
-            names = [name for name in interfaces.names() if name != "lo"]
-            for address in interfaces.addresses():
-                if address.interface != "lo" and address.scope == "global":
-                    found[address.family].append(address.address)
-    finally:
-        os.close(netns_fd)
-    return {"interfaces": names, "ipv4": found[4], "ipv6": found[6]}
-
-
-def _same(file_fd: int, path: str) -> bool:
-    one, other = os.fstat(file_fd), os.stat(path)
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

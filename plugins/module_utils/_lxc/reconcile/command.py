@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, LxcError
 from ..paths import Container, container
-from ..wire import client
+from ..wire import query
 from ..wire.protocol import State
 from .desired import default_lxc_path
 from .plan import Report
@@ -94,7 +94,7 @@ class Command:
 
 
 def _must_run(one: Container) -> None:
-    state = client.state(one)
+    state = query.state(one)
     if state is State.STOPPED:
         from .missing import existing, not_found
 

@@ -117,9 +117,8 @@ def _running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
 
 
 def _steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
-    doing = {"start": verbs.start, "stop": verbs.stop, "freeze": verbs.freeze, "thaw": verbs.thaw}
     changes = []
     for word in words:
-        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(doing[word], desired)))
+        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(getattr(verbs, word), desired)))
         state = _AFTER[word]
     return changes

@@ -30,7 +30,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 # Options whose values are looked at before anything is done; what most tasks say needs no look.
 CHECKED = (
-    "template", "template_options", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "container_command",
+    "template_options", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "container_command",
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
 
         config, networks = options.collect(params, one.name, several)
     backing_options: Mapping[str, str] = NOTHING
-    if any(option in params for option in CHECKED):
+    if any(option in params for option in CHECKED) or not params.get("template", "none").isalpha():
         from . import checks
 
         checks.check(params)

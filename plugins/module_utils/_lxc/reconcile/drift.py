@@ -14,7 +14,7 @@ from functools import partial
 from ..config import edit, keys, parser
 from ..errors import LxcError, NotFound
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 from .desired import Desired, NetworkSection
 from .observe import Observed
 from .plan import Change
@@ -72,7 +72,7 @@ def running_items(desired: Desired, text: str) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for key in named_keys(desired, text):
         try:
-            found[key] = client.config_item(desired.container, key)
+            found[key] = query.config_item(desired.container, key)
         except LxcError:  # it ended meanwhile, or does not know the key: then nothing is pending for it
             continue
     return found

@@ -52,9 +52,9 @@ class Task:
 
 
 class Fleet:
-    """A `Job` for several containers. `start` starts all that are to be started by one request."""
+    """A `Job` for several containers. `start` starts all that are to be started by one request; the monitor's, when it is None."""
 
-    def __init__(self, wanted: Sequence[Desired], verbs: container.Verbs, start: Callable[[Sequence[Task]], None]) -> None:
+    def __init__(self, wanted: Sequence[Desired], verbs: container.Verbs, start: Callable[[Sequence[Task]], None] | None = None) -> None:
         self._tasks = [Task(desired) for desired in wanted]
         self._verbs = verbs
         self._start = start
@@ -108,17 +108,11 @@ class _Later:
         return getattr(Effects(), verb)
 
 
-def _start(tasks: Sequence[Task]) -> None:
-    from .work import start_together
-
-    start_together(tasks)
-
-
 def job(params: Mapping[str, Any]) -> Fleet:
     """From a task's parameters to its job; raises BadValue before anything is read or touched."""
     lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
     verbs: Any = _Later()
-    return Fleet(desired(params, lxc_path), verbs, _start)
+    return Fleet(desired(params, lxc_path), verbs)
 
 
 def _entry(task: Task, predicted: bool) -> dict[str, object]:

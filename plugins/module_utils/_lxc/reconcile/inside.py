@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 
 
 def missing(one: Container, path: str) -> str:
@@ -16,7 +16,7 @@ def missing(one: Container, path: str) -> str:
     from ..kernel import beneath
 
     try:
-        root_fd = os.open(f"/proc/{client.init_pid(one)}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        root_fd = os.open(f"/proc/{query.init_pid(one)}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         return f"its root cannot be opened ({error.strerror})"
     try:

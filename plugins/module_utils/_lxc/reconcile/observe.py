@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import TimedOut
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 from ..wire.protocol import State
 from .desired import NOTHING, Desired
 
@@ -61,7 +61,7 @@ def settled_state(one: Container) -> State:
     """The state once it lasts. A container that somebody is starting or stopping right now is waited for."""
     deadline = time.monotonic() + _SETTLE
     while True:
-        state = client.state(one)
+        state = query.state(one)
         if state is State.THAWED:
             return State.RUNNING
         if state not in _PASSING:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -13,14 +12,11 @@ from collections.abc import Callable, Sequence
 from ..errors import LxcError, StepError, TimedOut
 from ..lifecycle import evidence, info
 from ..paths import Container
-from ..wire import client
+from ..wire import query
 from ..wire.protocol import State
 from .inside import missing
 
 _POLL = 0.2
-# linux/rtnetlink.h: groups that tell of a changed address.
-_RTMGRP_IPV4_IFADDR = 0x10
-_RTMGRP_IPV6_IFADDR = 0x100
 
 
 def wait(one: Container, conditions: Sequence[str], timeout: float) -> None:
@@ -39,7 +35,7 @@ def _until(one: Container, condition: str, deadline: float, timeout: float) -> N
             if not seen:
                 return
             remaining = deadline - time.monotonic()
-            if client.state(one) is State.STOPPED:
+            if query.state(one) is State.STOPPED:
                 raise StepError(
                     "wait", "Wait for", f"{condition} of {one.name}", text="the container has stopped", log=evidence.log_tail(one)
                 )
@@ -76,7 +72,7 @@ def _check(condition: str) -> Callable[[Container], str]:
 
 
 def _state(one: Container) -> str:
-    state = client.state(one)
+    state = query.state(one)
     return "" if state is State.RUNNING else f"its state is {state.name}"
 
 
@@ -89,8 +85,8 @@ def _ipv6(one: Container) -> str:
 
 
 def _address(one: Container, family: str) -> str:
-    found = info.addresses(client.init_pid(one))
-    names = found.get("interfaces")
+    found = info.addresses(query.init_pid(one))
+    names = found.get("names")
     listed = ", ".join(str(name) for name in names) if isinstance(names, list) and names else "none"
     return "" if found.get(family) else f"no global {family} address on its interfaces ({listed})"
 
@@ -109,7 +105,7 @@ def _systemd(one: Container) -> str:
 
 def _port(one: Container, port: int) -> str:
     """A listening socket in the container's network, found in its tables: nothing connects to the service."""
-    pid = client.init_pid(one)
+    pid = query.init_pid(one)
     for table in ("tcp", "tcp6"):
         try:
             with open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
@@ -127,8 +123,10 @@ class _Wake:
     def __init__(self, one: Container, condition: str) -> None:
         self._socket: socket.socket | None = None
         if condition in ("ipv4", "ipv6"):
+            from ..kernel import addresses
+
             try:
-                self._socket = _address_events(client.init_pid(one))
+                self._socket = addresses.open_in(query.init_pid(one), addresses.ADDRESS_EVENTS)
             except (OSError, LxcError):  # without it, a short poll
                 self._socket = None
 
@@ -145,16 +143,3 @@ class _Wake:
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
-
-
-def _address_events(pid: int) -> socket.socket:
-    from ..kernel import namespace, process
-
-    netns_fd = process.open_namespace(pid, "net")
-    try:
-        with namespace.in_network_namespace(netns_fd):
-            events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-            events.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
-    finally:
-        os.close(netns_fd)
-    return events

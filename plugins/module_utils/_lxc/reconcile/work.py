@@ -21,12 +21,12 @@ from .plan import Change, Diff, fields_diff, verify
 THREADS = 16
 
 
-def carry_out(tasks: Sequence[Task], verbs: container.Verbs, start: Callable[[Sequence[Task]], None]) -> None:
+def carry_out(tasks: Sequence[Task], verbs: container.Verbs, start: Callable[[Sequence[Task]], None] | None) -> None:
     """Whatever is planned. What goes wrong stays with its task."""
     _each(tasks, lambda task: _do(task, task.plan.before))
     starting = [task for task in tasks if task.plan.start and task.error is None]
     if starting:
-        start(starting)
+        (start or start_together)(starting)
     _each(tasks, lambda task: _finish(task, verbs))
 
 
@@ -60,7 +60,7 @@ def _stopped(outcome: object) -> str:
     """How a container came to its end: by which signal, or killed."""
     how, signal = getattr(outcome, "how", ""), getattr(outcome, "signal", "")
     if how == "killed":
-        return f"it did not end in time and was killed with {signal or 'SIGKILL'}"
+        return f"killed, it did not end in time after {signal}" if signal else "killed"
     return f"by {signal}" if signal else str(how)
 
 

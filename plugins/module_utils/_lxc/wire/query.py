@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three questions that every task asks of a running container. They stand apart from `client` so that little is loaded for them."""
+"""The questions that every task asks of a running container. They stand apart from `client` so that little is loaded for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import errno
 
 from ..paths import Container
 from . import protocol
-from .exchange import TIMEOUT, Refused, ask
+from .exchange import TIMEOUT, Refused, ask, ask_fd
 from .protocol import Command, NotRunning, ProtocolError, State
 
 
@@ -42,3 +42,8 @@ def config_item(container: Container, key: str, timeout: float = TIMEOUT) -> str
             raise
         return None
     return protocol.unpack_text(reply.payload) if reply.payload else ""
+
+
+def cgroup_fd(container: Container, controller: str, timeout: float = TIMEOUT) -> int:
+    """The directory of the payload's cgroup in this controller's hierarchy. The descriptor belongs to the caller."""
+    return ask_fd(container, Command.GET_CGROUP_FD, timeout, protocol.CgroupFd(controller=controller).pack())

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The config file against what the task says, and what the running container was started with against both."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+
+TEXT = """\
+# kept
+lxc.uts.name = m1
+lxc.net.0.type = veth
+lxc.net.0.link = lxcbr0
+lxc.net.0.flags = up
+lxc.net.0.hwaddr = 00:16:3e:01:02:03
+lxc.tty.max = 1
+lxc.environment = A=secret
+"""
+
+VERBS = type("Verbs", (), {"__getattr__": lambda self, verb: lambda desired: verb})()
+
+
+def wanted(**params):
+    return desired({"name": ["m1"], **params}, "/nowhere")[0]
+
+
+def plan(text=TEXT, state="STOPPED", running=None, **params):
+    return container.plan(wanted(**params), observe.Observed("defined", state, text, running or {}), VERBS)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"hostname": "m1"},
+        {"config": {"lxc.tty.max": 1, "lxc.utsname": "m1"}},
+        {"config": {"lxc.group": None}},
+        {"network": [{"type": "veth", "link": "lxcbr0"}]},
+        {"environment": {"A": "secret"}},
+        {"container_config": ["lxc.tty.max = 1"]},
+    ],
+)
+def test_what_is_so_already_is_no_change(params):
+    assert plan(state="RUNNING", **params).changes == []
+
+
+@pytest.mark.parametrize(
+    ("params", "keys"),
+    [
+        ({"hostname": "m2"}, "config lxc.uts.name"),
+        ({"config": {"lxc.tty.max": 2, "lxc.start.auto": True}}, "config lxc.tty.max, lxc.start.auto"),
+        ({"config": {"lxc.tty.max": None}}, "config lxc.tty.max"),
+        ({"network": []}, "config lxc.net.0.type, lxc.net.0.link, lxc.net.0.flags, lxc.net.0.hwaddr"),
+    ],
+)
+def test_a_change_names_its_keys_and_comes_before_the_start(params, keys):
+    change, start = plan(**params).changes
+    assert (change.field, change.apply(), start.apply()) == (keys, "write_config", "start")
+
+
+def test_what_is_written_is_no_change_any_more():
+    said = {"hostname": "m2", "network": [{"type": "veth", "link": "br1"}, {"type": "empty"}], "config": {"lxc.cap.drop": ["mknod"]}}
+    after = plan(**said).config_after
+    assert "# kept" in after
+    assert plan(after, state="RUNNING", **said).changes == []
+
+
+def test_a_mac_that_was_drawn_stays_while_the_type_does():
+    assert "00:16:3e:01:02:03" in plan(network=[{"type": "veth", "link": "br1"}]).config_after
+    assert "00:16:3e:01:02:03" not in plan(network=[{"type": "macvlan", "link": "br1"}]).config_after
+
+
+def test_what_an_environment_variable_holds_is_shown_nowhere():
+    planned = plan(environment={"A": "other", "B": "third"})
+    change = planned.changes[0]
+    text = repr(change[:4]) + drift.shown(planned.config_before) + drift.shown(planned.config_after)
+    assert not [word for word in ("secret", "other", "third") if word in text]
+    assert "B=(not shown)" in text
+    assert drift.shown(TEXT).splitlines()[:-1] == TEXT.splitlines()[:-1]
+
+
+def test_what_runs_with_an_old_value_is_pending():
+    planned = plan(state="RUNNING", hostname="m2", running={"lxc.uts.name": "m1"})
+    assert (planned.pending_restart, [change.field for change in planned.changes]) == (("lxc.uts.name",), ["config lxc.uts.name"])
+
+
+def test_it_is_pending_still_when_the_file_is_right_already():
+    planned = plan(state="RUNNING", hostname="m1", running={"lxc.uts.name": "old"})
+    assert (planned.pending_restart, planned.changes) == (("lxc.uts.name",), [])
+
+
+@pytest.mark.parametrize(
+    ("state", "stands", "words"), [("started", "RUNNING", ["stop", "start"]), ("frozen", "FROZEN", ["stop", "start", "freeze"])]
+)
+def test_restart_if_needed(state, stands, words):
+    said = {"state": state, "hostname": "m1", "restart": "if_needed"}
+    observed = observe.Observed("defined", stands, TEXT, {"lxc.uts.name": "old"})
+    planned = container.plan(wanted(**said), observed, VERBS)
+    assert [change.apply() for change in planned.changes] == words
+    assert planned.pending_restart == ()
+
+
+def test_nothing_is_restarted_when_nothing_is_pending():
+    assert plan(state="RUNNING", hostname="m1", restart="if_needed", running={"lxc.uts.name": "m1"}).changes == []
+
+
+def test_lists_are_compared_as_lists():
+    running = {"lxc.cap.drop": "mknod\nsys_time\n"}
+    assert (
+        plan(TEXT + "lxc.cap.drop = mknod sys_time\n", state="RUNNING", config={"lxc.cap.drop": ["mknod", "sys_time"]}, running=running)
+        == container.Plan()
+    )
+
+
+def test_keys_that_are_read_from_the_file_are_never_pending():
+    said = wanted(config={"lxc.start.auto": 1, "lxc.group": ["a"], "lxc.tty.max": 2}, network=[{"type": "veth"}])
+    assert drift.named_keys(said, TEXT) == [
+        "lxc.tty.max", "lxc.net.0.type", "lxc.net.0.link", "lxc.net.0.flags", "lxc.net.0.hwaddr",
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_not_utf8_survives(tmp_path):
+    (tmp_path / "m1").mkdir()
+    one = paths.container("m1", str(tmp_path))
+    with open(one.config, "wb") as stream:
+        stream.write(b"# \xff\nlxc.tty.max = 1\n")
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import effects
+
+    text = drift.read_config(one)
+    effects.replace(one.config, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config))
+    with open(one.config, "rb") as stream:
+        assert stream.read() == b"# \xff\nlxc.tty.max = 2\n"
