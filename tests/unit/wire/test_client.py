@@ -243,9 +243,11 @@ def test_listening_finds_plain_and_hashed_names(container):
         assert client.listening(deep.lxc_path) == [deep.name]
         client_end = socket.socket(socket.AF_UNIX)
         client_end.connect(protocol.address(*container))
+        accepted, _ = plain.socket.accept()
         plain.socket.close()
         assert container.name not in client.listening(container.lxc_path)  # what was accepted has the name, too
         client_end.close()
+        accepted.close()
     finally:
         plain.socket.close()
         hashed.socket.close()

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ends a tree of processes: by its cgroup, or where there is none by descent, which a process that lost its parent escapes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, Optional
+
+from ..kernel import process
+from .attach_scope import Scope
+
+
+class Tree(NamedTuple):
+    """What one attach began: its cgroup, or else the children that the caller had before, which are none of it."""
+
+    scope: Optional[Scope]
+    others: AbstractSet[int]
+
+    def end(self, children: Iterable[int]) -> None:
+        """Kill these children of ours, and everything that they began."""
+        for pid in children:
+            _signal(pid, signal.SIGKILL)
+        if self.scope:
+            self.scope.kill()
+            return
+        roots = set(_below({os.getpid()})) - self.others
+        for pid in sorted(descendants(roots)):
+            _signal(pid, signal.SIGKILL)
+
+    def release(self) -> None:
+        if self.scope:
+            self.scope.release()
+
+
+def children() -> set[int]:
+    """The caller's own, now."""
+    return _below({os.getpid()})
+
+
+def _below(parents: AbstractSet[int]) -> set[int]:
+    return {pid for pid, parent in _parents().items() if parent in parents}
+
+
+def descendants(roots: AbstractSet[int]) -> set[int]:
+    """They and everything below, held still on the way so that it makes no more: asked again until there is nothing new."""
+    held: set[int] = set()
+    fresh = set(roots)
+    while fresh:
+        for pid in fresh:
+            _signal(pid, signal.SIGSTOP)
+        held |= fresh
+        fresh = _below(held) - held
+    return held
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                found[int(entry)] = int(process.status(int(entry))["PPid"])
+            except (OSError, KeyError):
+                continue
+    return found
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

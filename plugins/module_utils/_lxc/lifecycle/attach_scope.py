@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cgroup that everything begun by one attach is in, so that all of it can be ended, whatever forked and called setsid(2).
+
+A pid namespace hands orphans to the container's init, so descent tells nothing; a cgroup is inherited and nobody leaves it by accident.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+from collections.abc import Iterable
+from typing import Optional
+
+from ..kernel import cgroupfs, process
+
+_ENOUGH = 5.0
+_ROUND = 0.05
+_LEAF = ".lxc"
+
+
+def is_v2(directory_fd: int) -> bool:
+    """Whether a descriptor of a cgroup is one of the unified hierarchy: only v1 has `tasks`."""
+    return not _has(directory_fd, "tasks")
+
+
+def _has(directory_fd: int, file: str) -> bool:
+    try:
+        os.stat(file, dir_fd=directory_fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _open_procs(directory_fd: int, name: str = "") -> int:
+    return os.open(f"{name}/cgroup.procs" if name else "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory_fd)
+
+
+class Scope:
+    """A cgroup of our own below one that was given; `procs_fd` is what a process writes 0 to in order to join it."""
+
+    def __init__(self, parent_fd: int, name: str) -> None:
+        self.parent_fd = parent_fd
+        self.path = f"/proc/self/fd/{parent_fd}/{name}"
+        self.v2 = is_v2(parent_fd)
+        self.procs_fd = _open_procs(parent_fd, name)
+
+    def kill(self) -> bool:
+        """End everything in it; True when nothing is left after a bounded while."""
+        end = time.monotonic() + _ENOUGH
+        while time.monotonic() < end:
+            cgroupfs.kill(self.path)
+            if self._await_empty(end if self.v2 else min(end, time.monotonic() + _ROUND)):
+                return True
+        return False
+
+    def _await_empty(self, end: float) -> bool:
+        """cgroup.events announces itself by POLLPRI (cgroups(7)); v1 announces nothing."""
+        if not self.v2:
+            while self.members() and time.monotonic() < end:
+                time.sleep(0.001)
+            return not self.members()
+        events_fd = os.open(f"{self.path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            poll = select.poll()
+            poll.register(events_fd, select.POLLPRI)
+            while b"populated 1" in os.pread(events_fd, 4096, 0):
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                poll.poll(left * 1000)
+        finally:
+            os.close(events_fd)
+        return True
+
+    def members(self) -> list[int]:
+        """The living, below too."""
+        return [pid for pid in cgroupfs.all_procs(self.path) if pid and process.alive(pid)]
+
+    def release(self) -> None:
+        """Let survivors live on where the container's other processes are, and take the cgroup away."""
+        for _attempt in range(20):
+            for pid in self.members():
+                self._move_out(pid)
+            try:
+                cgroupfs.remove_tree(self.path, timeout=_ROUND)
+                break
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    break
+        self.close()
+
+    def _move_out(self, pid: int) -> None:
+        """On v2 into the leaf that LXC uses too: the cgroup itself may hold no processes once it hands controllers down."""
+        for name in (_LEAF, "") if self.v2 else ("",):
+            try:
+                if name:
+                    os.makedirs(f"/proc/self/fd/{self.parent_fd}/{name}", exist_ok=True)
+                target_fd = _open_procs(self.parent_fd, name)
+            except OSError:
+                continue
+            try:
+                os.write(target_fd, b"%d" % pid)
+                return
+            except OSError:
+                continue
+            finally:
+                os.close(target_fd)
+
+    def close(self) -> None:
+        os.close(self.procs_fd)
+        os.close(self.parent_fd)
+
+
+def create(directory_fd: int) -> Optional[Scope]:
+    """A scope below that cgroup, None where none can be made. It keeps a duplicate of the descriptor."""
+    for suffix in range(32):
+        name = f".lxc-attach-{os.getpid()}" + (f"-{suffix}" if suffix else "")
+        try:
+            os.mkdir(name, 0o755, dir_fd=directory_fd)
+        except FileExistsError:
+            continue
+        except OSError:
+            return None
+        parent_fd = os.dup(directory_fd)
+        try:
+            return Scope(parent_fd, name)
+        except OSError:
+            os.close(parent_fd)
+            os.rmdir(name, dir_fd=directory_fd)
+            return None
+    return None
+
+
+def within(directory_fds: Iterable[int]) -> tuple[Optional[Scope], list[int]]:
+    """A scope in the hierarchy that is best for it, and the `cgroup.procs` to write to for joining all of them.
+
+    The unified hierarchy ends all at once, the freezer can hold it still meanwhile, any other will do.
+    """
+    listed = list(directory_fds)
+    scope, scope_fd = None, -1
+    for directory_fd in sorted(listed, key=lambda fd: 0 if is_v2(fd) else 1 if _has(fd, "freezer.state") else 2):
+        scope = create(directory_fd)
+        if scope:
+            scope_fd = directory_fd
+            break
+    joins = [os.dup(scope.procs_fd)] if scope else []
+    for directory_fd in listed:
+        if directory_fd != scope_fd:
+            joins.append(_join_fd(directory_fd))
+    return scope, joins
+
+
+def _join_fd(directory_fd: int) -> int:
+    """On v2 a leaf where one can be made."""
+    if is_v2(directory_fd):
+        try:
+            os.makedirs(f"/proc/self/fd/{directory_fd}/{_LEAF}", exist_ok=True)
+            return _open_procs(directory_fd, _LEAF)
+        except OSError:
+            pass
+    return _open_procs(directory_fd)
+
+
+def beside_caller() -> Optional[Scope]:
+    """A scope below the caller's own cgroup, for what does not join the container's: unified, else the freezer's."""
+    paths = cgroupfs.own_path()
+    candidates = [(hierarchy, "") for hierarchy in cgroupfs.hierarchies() if hierarchy.version == 2]
+    candidates += [(hierarchy, "freezer") for hierarchy in cgroupfs.hierarchies() if "freezer" in hierarchy.controllers]
+    for hierarchy, controller in candidates:
+        try:
+            directory = cgroupfs.directory(hierarchy, paths.get(controller, ""))
+            directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            scope = create(directory_fd)
+        finally:
+            os.close(directory_fd)
+        if scope:
+            return scope
+    return None
