@@ -3,32 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes of a config's text. Only the lines that must change do; the rest keeps its place, its comments and its spelling.
 
-A file in the old spelling is upgraded as a whole when anything else in it changes, and only then: LXC since 3.0 refuses a
-file in it. Includes are neither followed nor changed: what is compared here is what this file itself says.
+A file in the old spelling is upgraded as a whole when anything else in it changes, and only then: LXC since 3.0 refuses
+a file in it. Includes are neither followed nor changed: what is compared here is what this file itself says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional, Union
+from typing import Union
 
 from ..errors import ConfigError
-from . import keys, parser, writer
+from . import keys, lines, parser
+from .lines import Line
+from .model import Config
 
 Value = Union[None, str, list[str]]
-
-
-class _Line(NamedTuple):
-    """`raw` without `match` is a comment or a blank line. `live` is false when a line below makes this one void."""
-
-    raw: str
-    match: Optional[keys.Match]
-    value: str
-    live: bool = True
-
-    @property
-    def name(self) -> str:
-        return self.match.name if self.match else ""
 
 
 def edit(text: str, changes: Mapping[str, Value], file: str = "config") -> str:
@@ -37,30 +26,32 @@ def edit(text: str, changes: Mapping[str, Value], file: str = "config") -> str:
     What holds already changes nothing, whatever its spelling. Raises ConfigError for a value that LXC would refuse, alone
     or together with the rest of the file.
     """
+    if not changes:
+        return text
     wanted = [(_find(name, file), value) for name, value in changes.items()]
     wanted.sort(key=lambda change: change[0].index >= 0 and change[0].suffix != "type")  # the other lines need the type
-    before = _read(text, file)
+    before = lines.read(text, file)
     after = before
     for match, value in wanted:
         items = [] if value is None else value if isinstance(value, list) else [value]
         for item in items:
             keys.check_match(match, item, (file, 0))
-        after = _mark(_change(after, match, items))
+        after = lines.mark(_change(after, match, items))
     return _written(text, before, after, file)
 
 
 def replace_networks(text: str, sections: Sequence[Mapping[str, Value]], file: str = "config") -> str:
     """The text with exactly these networks, numbered from 0; each maps what stands behind `lxc.net.N.` to its value."""
-    present = {line.match.index for line in _read(text, file) if line.match and line.match.index >= 0 and line.match.suffix}
+    present = {line.match.index for line in lines.read(text, file) if line.match and line.match.index >= 0}
     after = text
     for index in sorted(present - set(range(len(sections)))):
         after = _without_network(after, index, file)
     for index, section in enumerate(sections):
-        said = {f"lxc.net.{index}.{word}": value for word, value in section.items() if value not in (None, "", [])}
-        here = [key for key in values(after, file) if key.startswith(f"lxc.net.{index}.")]
-        if values(after, file).get(f"lxc.net.{index}.type") != [said.get(f"lxc.net.{index}.type")]:
-            after = _without_network(after, index, file) if here else after
-            here = []
+        prefix = f"lxc.net.{index}."
+        said = {prefix + word: value for word, value in section.items() if value}
+        here = {key: items for key, items in values(after, file).items() if key.startswith(prefix)}
+        if here and here.get(prefix + "type") != [said.get(prefix + "type")]:
+            after, here = _without_network(after, index, file), {}
         after = edit(after, {**dict.fromkeys(here), **said}, file)
     return after
 
@@ -70,11 +61,10 @@ def values(text: str, file: str = "config") -> dict[str, list[str]]:
 
     Of a key that is not repeatable there is one, the last. Lines that a later one makes void are left out.
     """
-    lines = _read(text, file)
     found: dict[str, list[str]] = {}
-    for line in lines:
-        if line.match and line.live and line.name not in found:
-            found[line.name] = _present(lines, line.match)
+    for line in lines.read(text, file):
+        if line.match and line.live:
+            found.setdefault(line.name, []).extend(_items(line))
     return found
 
 
@@ -85,37 +75,12 @@ def _find(name: str, file: str) -> keys.Match:
     return match
 
 
-def _read(text: str, file: str) -> list[_Line]:
-    """The file's lines; lxc.rootfs.backend and other keys that are gone have a match, but are never live."""
-    return _mark([_Line(entry.raw, entry.match, entry.value) for entry in parser.parse(text, file).entries])
-
-
-def _mark(lines: list[_Line]) -> list[_Line]:
-    """Find out from the end which lines are void."""
-    patterns: list[tuple[str, ...]] = []
-    ended: set[str] = set()  # keys that stand below as their only value, or as the line that clears them
-    marked = []
-    for line in reversed(lines):
-        live = False
-        if line.match and line.match.key.kind != "dropped":
-            live = line.name not in ended and not any(keys.is_voided(line.name, pattern) for pattern in patterns)
-            patterns += filter(None, [keys.voided(line.match, line.value)])
-            if not line.value or not line.match.key.many:
-                ended.add(line.name)
-        marked.append(line._replace(live=live))
-    return marked[::-1]
-
-
-def _present(lines: Sequence[_Line], match: keys.Match) -> list[str]:
-    items: list[str] = []
-    for line in lines:
-        if line.live and line.name == match.name and line.match:
-            items += keys.split(line.match.key, line.value) if line.value else [""]
-    return items
+def _items(line: Line) -> list[str]:
+    return keys.split(line.match.key, line.value) if line.match and line.value else [""]
 
 
 def _normal(match: keys.Match, items: Sequence[str]) -> list[str]:
-    """Items as `values` has them: words split, nothing before a line that clears, of a single value the last."""
+    """Items as `values` has them: words split, nothing before one that clears, of a single value the last."""
     found: list[str] = []
     for item in items:
         if not item or not match.key.many:
@@ -124,153 +89,99 @@ def _normal(match: keys.Match, items: Sequence[str]) -> list[str]:
     return found
 
 
-def _same(match: keys.Match, one: list[str], other: list[str]) -> bool:
-    if match.key.many in (keys.WORDS, keys.COMMAS) and not _is_ordered(match, one) and not _is_ordered(match, other):
-        return sorted(set(one)) == sorted(set(other))
-    return one == other
-
-
-def _is_ordered(match: keys.Match, items: list[str]) -> bool:
+def _is_ordered(match: keys.Match, *lists: list[str]) -> bool:
     """Of most lists of words the order says nothing."""
-    return match.name == "lxc.mount.auto" or "none" in items
+    return match.key.many == keys.LINES or match.name == "lxc.mount.auto" or any("none" in items or "" in items for items in lists)
 
 
-def _change(lines: list[_Line], match: keys.Match, items: list[str]) -> list[_Line]:
-    wanted, present = _normal(match, items), _present(lines, match)
+def _change(before: list[Line], match: keys.Match, items: list[str]) -> list[Line]:
     if not items:
-        return [line for line in lines if line.name != match.name]
-    if _same(match, wanted, present):
-        return lines
-    if match.key.many == keys.ONE or "" in wanted:
-        return _rewrite(lines, match, wanted)
-    if match.key.many == keys.LINES:
-        return _change_lines(lines, match, wanted)
-    return _change_words(lines, match, wanted)
+        return [line for line in before if line.name != match.name]
+    wanted = _normal(match, items)
+    present = [item for line in before if line.says(match.name) for item in _items(line)]
+    ordered = not match.key.many or _is_ordered(match, wanted, present)
+    if wanted == present or (not ordered and set(wanted) == set(present)):
+        return before
+    if "" in present:  # without that line, those that it clears would count again
+        before = [line for line in before if line.live or line.name != match.name]
+    if not match.key.many or "" in wanted or (ordered and match.key.many != keys.LINES):
+        return _rewrite(before, match, wanted)
+    return _change_lines(before, match, wanted) if match.key.many == keys.LINES else _change_words(before, match, wanted)
 
 
-def _rewrite(lines: list[_Line], match: keys.Match, wanted: list[str]) -> list[_Line]:
-    """All lines of the key anew, in the place of the last one, but below the includes, which they have to override."""
-    separator = "," if match.key.many == keys.COMMAS else " "
-    rows = wanted if match.key.many in (keys.ONE, keys.LINES) else [*wanted[: wanted[0] == ""], separator.join(filter(None, wanted))]
-    new = [value for position, value in enumerate(rows) if value or position == 0]
-    here = [position for position, line in enumerate(lines) if line.live and line.name == match.name]
-    kept = [line for line in lines if not (line.live and line.name == match.name)]
-    if not here or _includes_below(lines, here[-1]):
-        return _insert(kept, match, new)
-    place = here[-1] - (len(here) - 1)
-    return kept[:place] + [_with_value(lines[here[-1]], new[0])] + [_new(match, value) for value in new[1:]] + kept[place:]
+def _separator(match: keys.Match) -> str:
+    return "," if match.key.many == keys.COMMAS else " "
 
 
-def _change_lines(lines: list[_Line], match: keys.Match, wanted: list[str]) -> list[_Line]:
-    """One item a line: the lines that stay keep their place, others are put between them."""
+def _rewrite(before: list[Line], match: keys.Match, wanted: list[str]) -> list[Line]:
+    """All lines of the key anew in the place of the last one, or at the end, below the includes that they have to override."""
+    rows = wanted
+    if match.key.many in (keys.WORDS, keys.COMMAS):
+        clear = [""] if wanted[0] == "" else []
+        rows = clear + [_separator(match).join(wanted[len(clear) :])] * (len(wanted) > len(clear))
+    here = [place for place, line in enumerate(before) if line.says(match.name)]
+    if not here or lines.includes_below(before, here[-1]):
+        return lines.insert(lines.mark([line for line in before if not line.says(match.name)]), match, rows)
+    first = lines.with_value(before[here[-1]], rows[0])
+    rest = [lines.new(match, value) for value in rows[1:]]
+    new = [lines.ended(first), *rest] if rest else [first]
+    above = [line for line in before[: here[-1]] if not line.says(match.name)]
+    return above + new + before[here[-1] + 1 :]
+
+
+def _change_lines(before: list[Line], match: keys.Match, wanted: list[str]) -> list[Line]:
+    """One item a line: the lines that stay keep their place, the others are changed where they stand or put between."""
     import difflib
 
-    here = [position for position, line in enumerate(lines) if line.live and line.name == match.name]
-    present = [lines[position].value for position in here]
-    if not present:
-        return _insert(lines, match, wanted)
-    replaced: dict[int, list[_Line]] = {}
+    here = [place for place, line in enumerate(before) if line.says(match.name)]
+    if not here:
+        return lines.insert(before, match, wanted)
+    replaced = {place: [before[place]] for place in here}
+    present = [before[place].value for place in here]
     for kind, start, end, first, last in difflib.SequenceMatcher(None, present, wanted, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        new = [_new(match, value) for value in wanted[first:last]]
-        for offset, position in enumerate(range(start, end)):
-            if offset < len(new):
-                new[offset] = _with_value(lines[here[position]], wanted[first + offset])
-            replaced[here[position]] = []
-        if start < end:
-            replaced[here[start]] = new
-        elif start < len(here):  # before a line that stays
-            replaced[here[start]] = [*new, *replaced.get(here[start], [lines[here[start]]])]
+        new = [lines.new(match, value) for value in wanted[first:last]]
+        if start == end == len(here):
+            replaced[here[-1]] = [*map(lines.ended, replaced[here[-1]]), *new]
+        elif start == end:
+            replaced[here[start]] = [*new, *replaced[here[start]]]
         else:
-            replaced[here[-1]] = [*replaced.get(here[-1], [_ended(lines[here[-1]])]), *new]
-    return [new for position, line in enumerate(lines) for new in replaced.get(position, [line])]
+            for offset in range(min(end - start, len(new))):
+                new[offset] = lines.with_value(before[here[start + offset]], wanted[first + offset])
+            replaced.update({place: [] for place in here[start:end]})
+            replaced[here[start]] = [*map(lines.ended, new[:-1]), *new[-1:]]
+    return [line for place, old in enumerate(before) for line in replaced.get(place, [old])]
 
 
-def _change_words(lines: list[_Line], match: keys.Match, wanted: list[str]) -> list[_Line]:
-    """Words: taken out of their lines; the new ones get a line of their own below."""
-    if _is_ordered(match, wanted) or _is_ordered(match, _present(lines, match)):
-        return _rewrite(lines, match, wanted)
-    separator = "," if match.key.many == keys.COMMAS else " "
-    found: list[_Line] = []
+def _change_words(before: list[Line], match: keys.Match, wanted: list[str]) -> list[Line]:
+    """Words are taken out of their lines; the new ones get a line of their own below."""
+    found: list[Line] = []
     missing = list(dict.fromkeys(wanted))
-    for line in lines:
-        if not (line.live and line.match and line.name == match.name):
+    for line in before:
+        if not line.says(match.name):
             found.append(line)
             continue
-        words = keys.split(match.key, line.value) if line.value else []
+        words = _items(line)
         kept = [word for word in words if word in wanted]
         missing = [word for word in missing if word not in kept]
         if kept:
-            found.append(line if kept == words else _with_value(line, separator.join(kept)))
-    return _insert(_mark(found), match, [separator.join(missing)]) if missing else found
-
-
-def _insert(lines: list[_Line], match: keys.Match, new: list[str]) -> list[_Line]:
-    """New lines: below the last of the same key, or of its network or family, when no include follows; else at the end."""
-    rows = [_new(match, value) for value in new]
-    for beginning in (match.name, match.name.rpartition(".")[0] + ".", f"lxc.net.{match.index}."):
-        at = [
-            place for place, line in enumerate(lines) if line.live and (line.name == beginning or line.name.startswith(_family(beginning)))
-        ]
-        if at and beginning != "lxc." and not _includes_below(lines, at[-1]):
-            return lines[: at[-1]] + [_ended(lines[at[-1]])] + rows + lines[at[-1] + 1 :]
-    if match.index >= 0 and match.suffix == "type":
-        at = [place for place, line in enumerate(lines) if line.name.startswith("lxc.net.")]
-        if at and not _includes_below(lines, at[-1]):
-            return lines[: at[-1]] + [_ended(lines[at[-1]])] + rows + lines[at[-1] + 1 :]
-    return ([*lines[:-1], _ended(lines[-1])] if lines else []) + rows
-
-
-def _family(beginning: str) -> str:
-    return beginning if beginning.endswith(".") else beginning + "\0"
-
-
-def _includes_below(lines: Sequence[_Line], position: int) -> bool:
-    return any(line.name == "lxc.include" for line in lines[position + 1 :])
-
-
-def _new(match: keys.Match, value: str) -> _Line:
-    return _Line(writer.line(match.name, value) + "\n", match, value)
-
-
-def _ended(line: _Line) -> _Line:
-    return line if line.raw.endswith("\n") else line._replace(raw=line.raw + "\n")
-
-
-def _with_value(line: _Line, value: str) -> _Line:
-    """The same line with another value, its blanks as they were."""
-    head, _equals, rest = line.raw.partition("=")
-    blank = rest[: len(rest) - len(rest.lstrip(" \t"))] if rest.strip() else " "
-    end = "\n" if line.raw.endswith("\n") else ""
-    return line._replace(raw=f"{head}={blank}{writer.quote(value)}{end}" if value else f"{head}={end}", value=value)
+            found.append(line if kept == words else lines.with_value(line, _separator(match).join(kept)))
+    return lines.insert(lines.mark(found), match, [_separator(match).join(missing)]) if missing else found
 
 
 def _without_network(text: str, index: int, file: str) -> str:
-    before = _read(text, file)
-    after = [line for line in before if not line.name.startswith(f"lxc.net.{index}.")]
+    before = lines.read(text, file)
+    after = [line for line in before if not f"{line.name}.".startswith(f"lxc.net.{index}.")]
     return _written(text, before, after, file)
 
 
-def _written(text: str, before: list[_Line], after: list[_Line], file: str) -> str:
+def _written(text: str, before: list[Line], after: list[Line], file: str) -> str:
     if [line.raw for line in after] == [line.raw for line in before]:
         return text
-    new = "".join(_upgraded(line) for line in after)
+    new = "".join(map(lines.upgraded, after))
     _check_whole(text, new, file)
     return new
-
-
-def _upgraded(line: _Line) -> str:
-    if not line.match or not line.match.legacy:
-        return line.raw
-    if line.match.key.kind == "dropped":
-        return ""
-    head, _equals, rest = line.raw.partition("=")
-    indent = head[: len(head) - len(head.lstrip(" \t"))]
-    blanks = head[len(head.rstrip(" \t")) :]
-    if line.name == "lxc.rootfs.path":
-        rest = _with_value(line, line.value).raw.partition("=")[2]
-    return f"{indent}{line.name}{blanks}={rest}"
 
 
 def _check_whole(before: str, after: str, file: str) -> None:
@@ -283,7 +194,7 @@ def _check_whole(before: str, after: str, file: str) -> None:
 
 
 def _load(text: str, file: str) -> None:
-    config = parser.Config()
+    config = Config()
     for entry in parser.parse(text, file).entries:
         if entry.match and entry.key != "lxc.include" and entry.match.key.kind != "dropped":
             config.set(entry.match, entry.value, entry.where)

@@ -81,7 +81,7 @@ def _text(config: Config, match: keys.Match) -> str:
     value = config.get(name)
     if value:
         return _one_of(key, value)
-    if key.name == "lxc.net.N.name" and config.network_type(match.index) == "empty":
+    if key.name == "lxc.net.N.name" and config.get(f"lxc.net.{match.index}.type") == "empty":
         return "lo"
     return _DEFAULTS.get(key.name, "0" if key.kind in ("bool", "int", "uint", "size", "signal") else "")
 
@@ -168,7 +168,7 @@ def _capabilities(config: Config) -> str:
 
 
 def _mount_auto(words: list[str]) -> str:
-    """Of each kind the last, with its mode in full; LXC prints no `force`, no cgroup2 and no shmounts."""
+    """Of each kind the last, with its mode in full; of cgroups LXC prints neither cgroup2 nor what is forced."""
     last: dict[str, str] = {}
     for word in words:
         kind, _colon, mode = word.partition(":")
@@ -178,8 +178,8 @@ def _mount_auto(words: list[str]) -> str:
         word = last.get(kind, "")
         if word in ("proc", "sys"):
             word += ":mixed"
-        if word and not word.startswith("cgroup2"):
-            found.append(word[: -len(":force")] if word.endswith(":force") else word)
+        if word and not word.startswith("cgroup2") and not word.endswith(":force"):
+            found.append(word)
     return " ".join(found)
 
 
