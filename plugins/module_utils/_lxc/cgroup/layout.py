@@ -61,7 +61,7 @@ def _free(directory: str) -> bool:
     """Nothing lives there: what an earlier run left empty is removed, what is populated is left alone."""
     if not os.path.isdir(directory):
         return True
-    if any(cgroupfs.procs(path) for path, _dirs, _files in os.walk(directory)):
+    if cgroupfs.populated(directory):
         return False
     try:
         cgroupfs.remove_tree(directory)
@@ -144,23 +144,16 @@ def remove(cgroups: Iterable[Cgroup]) -> list[str]:
     for cgroup in cgroups:
         try:
             cgroupfs.remove_tree(cgroup.directory)
-        except FileNotFoundError:
-            continue
         except OSError as error:
             problems.append(f"{cgroup.directory}: {error.strerror}")
     return problems
 
 
-def members(cgroups: Iterable[Cgroup]) -> set[int]:
-    """Every process below, whichever hierarchy knows it."""
-    found: set[int] = set()
+def kill(cgroups: Iterable[Cgroup]) -> None:
+    """End whatever is left in them: a process that was attached from outside the pid namespace outlives the container's init."""
     for cgroup in cgroups:
-        for directory, _subdirectories, _files in os.walk(cgroup.directory):
-            try:
-                found.update(cgroupfs.procs(directory))
-            except OSError:
-                continue
-    return found
+        if os.path.isdir(cgroup.directory):
+            cgroupfs.kill(cgroup.directory)
 
 
 def find(cgroups: Iterable[Cgroup], controller: str) -> Cgroup | None:

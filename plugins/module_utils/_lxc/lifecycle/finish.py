@@ -10,7 +10,6 @@ closed, which *is* the state STOPPED; then the post-stop hook. Nothing here rais
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -40,8 +39,7 @@ def finish(
     _hook("stop", config, {**env, **_namespace_env(remains)}, log, _namespace_words(config, remains))
     problems = _network(config, remains, env, log)
     cgroups = [layout.from_fields(fields) for fields in remains.cgroups]
-    for pid in layout.members(cgroups):
-        _kill(pid)
+    layout.kill(cgroups)
     problems += layout.remove(cgroups)
     for problem in problems:
         log.write("ERROR", problem)
@@ -83,11 +81,3 @@ def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log)
         except (LxcError, OSError) as error:
             problems.append(f"Delete interface {created.host_name}: {error}")
     return problems
-
-
-def _kill(pid: int) -> None:
-    """Processes that someone attached from outside the container's pid namespace outlive its init."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -9,20 +9,10 @@ import os
 
 from ..config.model import Config
 from ..errors import StepError, Unsupported
-from ..kernel import libc, process
+from ..kernel import libc, namespace
 from ..paths import Container
 from ..wire import client
 
-_FLAGS = {
-    "mnt": libc.CLONE_NEWNS,
-    "uts": libc.CLONE_NEWUTS,
-    "ipc": libc.CLONE_NEWIPC,
-    "pid": libc.CLONE_NEWPID,
-    "net": libc.CLONE_NEWNET,
-    "cgroup": libc.CLONE_NEWCGROUP,
-    "time": libc.CLONE_NEWTIME,
-    "user": libc.CLONE_NEWUSER,
-}
 _ALIASES = {"mount": "mnt", "utsname": "uts", "network": "net"}
 _ALWAYS = ("mnt", "uts", "ipc", "pid", "net", "cgroup")
 
@@ -47,19 +37,14 @@ def own(config: Config, shares_network: bool) -> set[str]:
 
 def _name(word: str) -> str:
     name = _ALIASES.get(word, word)
-    if name not in _FLAGS:
-        raise StepError("namespaces", "Find namespace", word, text=f"expected one of {' '.join(_FLAGS)}")
+    if name not in namespace.FLAGS:
+        raise StepError("namespaces", "Find namespace", word, text=f"expected one of {' '.join(namespace.FLAGS)}")
     return name
-
-
-def flags(names: set[str]) -> int:
-    """The CLONE_NEW* mask, as GET_CLONE_FLAGS reports it."""
-    return sum(_FLAGS[name] for name in names)
 
 
 def at_clone(names: set[str]) -> int:
     """Those that clone3(2) makes; the cgroup and the time namespace are made by the child itself, when it is where it belongs."""
-    return flags(names - {"cgroup", "time"})
+    return namespace.flags(names - {"cgroup", "time"})
 
 
 def enter_shared(config: Config, container: Container) -> None:
@@ -68,7 +53,7 @@ def enter_shared(config: Config, container: Container) -> None:
         pid = _pid_of(source, container)
         try:
             namespace_fd = os.open(f"/proc/{pid}/ns/{_name(kind)}", os.O_RDONLY | os.O_CLOEXEC)
-            libc.setns(namespace_fd, _FLAGS[_name(kind)])
+            libc.setns(namespace_fd, namespace.FLAGS[_name(kind)])
             os.close(namespace_fd)
         except OSError as error:
             raise StepError.from_os("namespaces", "Share", f"{kind} of {source}", error) from error
@@ -79,8 +64,3 @@ def _pid_of(source: str, container: Container) -> int:
         return int(source)
     lxc_path, _slash, name = source.rpartition("/")
     return client.init_pid(Container(lxc_path or container.lxc_path, name))
-
-
-def open_all(pid: int) -> dict[str, int]:
-    """A descriptor of each of a process's namespaces, for the stop hook."""
-    return {name: process.open_namespace(pid, name) for name in process.namespaces(pid)}

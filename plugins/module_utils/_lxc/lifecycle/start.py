@@ -22,7 +22,7 @@ from ..cgroup import layout, limits
 from ..config import parser
 from ..config.model import Config
 from ..errors import NotFound, StepError
-from ..kernel import libc, process
+from ..kernel import libc, namespace, process
 from ..network import types
 from ..paths import Container
 from ..storage import backends
@@ -49,7 +49,7 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
     shares_network = types.shares_host(config.networks)
     names = namespaces.own(config, shares_network)
     preload(config)
-    report({"config": config.pairs(), "flags": namespaces.flags(names), "warnings": config.warnings}, [])
+    report({"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}, [])
     env = hooks.environment(container, config, root_mount)
     hooks.run("pre-start", config, env, log)
     namespaces.enter_shared(config, container)
@@ -108,9 +108,9 @@ def _accompany(plan: init.Plan, pid: int, exchange: Exchange, report: Report, lo
     _close(fds)
     exchange.receive("ready")
     if config.hooks("stop"):
-        opened = namespaces.open_all(pid)
+        opened = namespace.open_all(pid, process.namespaces(pid))
         report({"namespaces": list(opened)}, list(opened.values()))
-        _close(opened.values())
+        namespace.close_all(opened)
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterable
 
 from ..kernel import process
@@ -21,6 +22,7 @@ WRITE = select.EPOLLOUT
 CLOSED = select.EPOLLHUP | select.EPOLLERR
 _WALL = 0x40000000  # waitpid(2), __WALL: children whose exit signal is not SIGCHLD too
 _KEPT_STATUSES = 256
+_MAX_FAILURES = 8
 
 Handler = Callable[[int], None]
 
@@ -45,6 +47,7 @@ class Loop:
         self._order = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
         self._statuses: dict[int, int] = {}
+        self._failures: dict[int, int] = {}
         self.stopping = False
         self._wake_on_signals()
 
@@ -115,12 +118,23 @@ class Loop:
         for fd, events in self._epoll.poll(timeout):
             handler = self._handlers.get(fd)
             if handler is not None:
-                handler(events)
+                self._guard(fd, lambda handle=handler, what=events: handle(what))  # type: ignore[misc]
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.act is not None:
-                timer.act()
+                self._guard(-1, timer.act)
+
+    def _guard(self, fd: int, act: Callable[[], None]) -> None:
+        """One that fails must not take all containers' monitor along; one that fails again and again is no longer watched."""
+        try:
+            act()
+            self._failures.pop(fd, None)
+        except Exception:
+            os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+            self._failures[fd] = self._failures.get(fd, 0) + 1
+            if self._failures[fd] >= _MAX_FAILURES:
+                self.forget(fd)
 
 
 def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None]) -> int:

@@ -85,6 +85,9 @@ class Client:
             self._advance()
         except LxcError:
             self.close()
+        except Exception:
+            self.close()
+            raise
 
     def _advance(self) -> None:
         """Header, then payload; then the one answer."""

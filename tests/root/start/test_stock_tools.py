@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's own lxc tools on a container that we started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
+
+
+def lxc(tool: str, box, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
+    program = shutil.which(f"lxc-{tool}")
+    if program is None:
+        if os.environ.get("HOSTKIT_REQUIRE_ORACLE") == "1":
+            pytest.fail(f"lxc-{tool} is not installed")
+        pytest.skip(f"lxc-{tool} is not installed")
+    name = [] if tool == "ls" else ["-n", box.container.name]
+    return subprocess.run([program, "-P", box.container.lxc_path, *name, *arguments], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+def test_lxc_info(box):
+    box.start()
+    done = lxc("info", box)
+    assert done.returncode == 0, done.stderr
+    shown = {key.strip(): value.strip() for key, _colon, value in (line.partition(":") for line in done.stdout.splitlines())}
+    assert (shown["Name"], shown["State"], shown["PID"]) == ("s1", "RUNNING", str(box.pid))
+    assert "Memory use" in shown
+
+
+def test_lxc_ls_shows_it_running(make_box):
+    make_box("s2")
+    box = make_box("s1", "lxc.group = web", "lxc.start.auto = 1")
+    box.start()
+    done = lxc("ls", box, "-f", "-F", "NAME,STATE,AUTOSTART,GROUPS,PID")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["s1", "RUNNING", "1", "web", str(box.pid)] in rows, done
+    assert ["s2", "STOPPED"] in [row[:2] for row in rows]
+    assert lxc("ls", box, "--running").stdout.split() == ["s1"]
+
+
+def test_lxc_attach_joins_namespaces_and_cgroups(make_box):
+    box = make_box("s1", "lxc.mount.auto = proc")
+    box.start()
+    done = lxc("attach", box, "--", "/bin/sh", "-c", "hostname; cat /proc/self/cgroup; readlink /proc/self/ns/mnt; exit 5")
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.splitlines()[0] == "s1"
+    assert os.readlink(f"/proc/{box.pid}/ns/mnt") in done.stdout
+    assert "0::/" in done.stdout and "lxc.payload" not in done.stdout
+
+
+def test_lxc_stop_ends_it_cleanly_and_by_force(box):
+    box.start()
+    assert lxc("stop", box, "-t", "10").returncode == 0
+    assert box.state == State.STOPPED
+    box.start()
+    assert lxc("stop", box, "-k").returncode == 0
+    assert box.state == State.STOPPED
+    assert lxc("stop", box).returncode == 2
+
+
+def test_lxc_freeze_and_unfreeze_are_known_to_us(box):
+    box.start()
+    assert lxc("freeze", box).returncode == 0
+    assert box.state == State.FROZEN
+    assert lxc("unfreeze", box).returncode == 0
+    assert box.state == State.RUNNING
+
+
+def test_lxc_wait_and_lxc_cgroup(box):
+    box.start()
+    assert lxc("wait", box, "-s", "RUNNING", "-t", "5").returncode == 0
+    assert lxc("wait", box, "-s", "STOPPED", "-t", "1").returncode == 1
+    assert lxc("cgroup", box, "memory.limit_in_bytes", "64M").returncode == 0
+    assert lxc("cgroup", box, "memory.limit_in_bytes").stdout.strip() == str(64 << 20)
+
+
+def test_lxc_console_reaches_a_tty(make_box, until):
+    """lxc-console wants a terminal of its own: script(1) gives it one, and ends it by the escape sequence."""
+    box = make_box("s1", "lxc.tty.max = 1")
+    box.init("while :; do /bin/sh < /dev/tty1 > /dev/tty1 2>&1; sleep 1; done &")
+    box.start()
+    command = f"lxc-console -P {box.container.lxc_path} -n s1 -t 1"
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("script(1) of bsdutils is not installed")
+    process = subprocess.Popen([script, "-qec", command, "/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    said = b""
+    while b"to exit the console" not in said:  # what is typed before is flushed when the terminal is made raw
+        chunk = os.read(process.stdout.fileno(), 4096)
+        assert chunk, said
+        said += chunk
+    process.stdin.write(b"\r\ntouch /tmp/typed\r\n")
+    process.stdin.flush()
+    until((box.root / "tmp/typed").exists, "what was typed was executed")
+    process.stdin.write(b"\x01q")
+    process.stdin.flush()
+    process.communicate(timeout=10)
+    assert process.returncode == 0
