@@ -431,10 +431,10 @@ containers:
       returned: always
       sample: /var/lib/lxc/web/config
     rootfs:
-      description: The root filesystem, as C(lxc.rootfs.path) has it.
+      description: The root filesystem, as C(lxc.rootfs.path) has it; the plain path of a directory.
       type: str
       returned: always
-      sample: dir:/var/lib/lxc/web/rootfs
+      sample: /var/lib/lxc/web/rootfs
     changed:
       description: Whether this container was changed.
       type: bool

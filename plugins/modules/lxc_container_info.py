@@ -123,10 +123,10 @@ containers:
       returned: always
       sample: /var/lib/lxc/web/config
     rootfs:
-      description: The root filesystem, as C(lxc.rootfs.path) has it.
+      description: The root filesystem, as C(lxc.rootfs.path) has it; the plain path of a directory.
       type: str
       returned: always
-      sample: dir:/var/lib/lxc/web/rootfs
+      sample: /var/lib/lxc/web/rootfs
     backing_store:
       description: What kind of store holds the root filesystem.
       type: str

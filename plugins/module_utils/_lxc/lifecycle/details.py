@@ -9,7 +9,8 @@ import os
 
 from ..errors import LxcError
 from ..paths import Container
-from ..wire import query
+from ..wire.exchange import TIMEOUT, ask_fd
+from ..wire.protocol import CgroupFd, Command
 from .info import summary
 
 
@@ -82,7 +83,7 @@ def usage(one: Container) -> dict[str, object]:
 def _counter(one: Container, controller: str, file: str) -> str:
     """What the file says, "" when there is none: another version of cgroups, or a controller that is off."""
     try:
-        directory_fd = query.cgroup_fd(one, controller)
+        directory_fd = ask_fd(one, Command.GET_CGROUP_FD, TIMEOUT, CgroupFd(controller=controller).pack())
     except LxcError:
         return ""
     try:

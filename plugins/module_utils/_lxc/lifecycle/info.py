@@ -42,18 +42,22 @@ def _init_pid(one: Container) -> int:
 
 
 def rootfs_path(one: Container, running: bool) -> str:
-    """As `lxc.rootfs.path` has it, the backend's prefix included. A running one answers itself."""
+    """As `lxc.rootfs.path` has it, a plain path for a directory, with the backend's prefix else. A running one answers itself."""
     if running:
         try:
-            return query.config_item(one, "lxc.rootfs.path") or ""
+            return _plain(query.config_item(one, "lxc.rootfs.path") or "")
         except LxcError:
             pass
     from ..config import parser
 
     try:
-        return parser.load(one.config).rootfs_path
+        return _plain(parser.load(one.config).rootfs_path)
     except LxcError:  # a broken config is reported where it is used; here it only hides this fact
         return ""
+
+
+def _plain(path: str) -> str:
+    return path[4:] if path.startswith("dir:") else path
 
 
 def addresses(pid: int) -> dict[str, object]:

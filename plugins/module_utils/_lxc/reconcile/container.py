@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..errors import InUse
 from .desired import Desired
 from .observe import Observed
 from .plan import Change
@@ -51,7 +50,7 @@ class Plan(NamedTuple):
 
 
 # What is done to the run state, for each state that a container can have. `restart` is stop and start.
-_RUN: dict[str, dict[str, tuple[str, ...]]] = {
+RUN: dict[str, dict[str, tuple[str, ...]]] = {
     "present": {},
     "absent": {"RUNNING": ("stop",), "FROZEN": ("stop",)},
     "started": {"STOPPED": ("start",), "FROZEN": ("thaw",)},
@@ -65,7 +64,9 @@ _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RU
 def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """The changes, in the order in which they are made. Raises what stands against them."""
     if desired.state == "absent":
-        return _absent(desired, observed, verbs)
+        from .removal import plan_removal
+
+        return plan_removal(desired, observed, verbs)
     name = desired.container.name
     if observed.existence != "defined":
         if desired.template is None:
@@ -84,27 +85,12 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     return _running(base, desired, observed.state, verbs)
 
 
-def _absent(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
-    name = desired.container.name
-    if observed.existence == "absent":
-        return Plan()
-    if observed.clones:
-        raise InUse(f"Container {name} cannot be removed: {', '.join(observed.clones)} are clones that use its files")
-    if observed.snapshots and not desired.delete_snapshots:
-        raise InUse(
-            f"Container {name} has snapshots: {', '.join(observed.snapshots)}", hint="Say delete_snapshots: true to remove them with it"
-        )
-    stop = _steps(_RUN["absent"].get(observed.state, ()), desired, observed.state, verbs)
-    destroy = Change("existence", observed.existence, "absent", f"destroy {name}", partial(verbs.destroy, desired))
-    return Plan(before=(*stop, destroy))
-
-
 def _running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
     """Append what brings the container from `state` to the wanted one."""
-    words = _RUN[desired.state].get(state, ())
+    words = RUN[desired.state].get(state, ())
     if base.pending_restart and desired.restart_if_needed and desired.state in ("started", "frozen", "present") and "stop" not in words:
         words = ("stop", "start", *(("freeze",) if desired.state == "frozen" or (desired.state, state) == ("present", "FROZEN") else ()))
-    changes = _steps(words, desired, state, verbs)
+    changes = steps(words, desired, state, verbs)
     at = words.index("start") if "start" in words else len(words)
     start = changes[at] if at < len(words) else None
     restarts = "stop" in words
@@ -116,7 +102,7 @@ def _running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
     )
 
 
-def _steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
+def steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
     changes = []
     for word in words:
         changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(getattr(verbs, word), desired)))

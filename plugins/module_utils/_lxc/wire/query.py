@@ -9,7 +9,7 @@ import errno
 
 from ..paths import Container
 from . import protocol
-from .exchange import TIMEOUT, Refused, ask, ask_fd
+from .exchange import TIMEOUT, Refused, ask
 from .protocol import Command, NotRunning, ProtocolError, State
 
 
@@ -42,8 +42,3 @@ def config_item(container: Container, key: str, timeout: float = TIMEOUT) -> str
             raise
         return None
     return protocol.unpack_text(reply.payload) if reply.payload else ""
-
-
-def cgroup_fd(container: Container, controller: str, timeout: float = TIMEOUT) -> int:
-    """The directory of the payload's cgroup in this controller's hierarchy. The descriptor belongs to the caller."""
-    return ask_fd(container, Command.GET_CGROUP_FD, timeout, protocol.CgroupFd(controller=controller).pack())
