@@ -198,13 +198,14 @@ def make_file(root_fd: int, path: str, mode: int = 0o644) -> int:
     names = _parts(os.path.normpath("/" + path))
     if not names:
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    parent_fd = make_directories(root_fd, "/".join(names[:-1]))
     try:
-        return _make_file(parent_fd, names[-1], mode)
+        parent_fd = make_directories(root_fd, "/".join(names[:-1]))
+        try:
+            return _make_file(parent_fd, names[-1], mode)
+        finally:
+            os.close(parent_fd)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        os.close(parent_fd)
 
 
 def _make_file(parent_fd: int, name: str, mode: int) -> int:

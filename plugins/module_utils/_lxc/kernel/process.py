@@ -219,7 +219,7 @@ def open_namespace(pid: int, name: str) -> int:
 def reset_signals() -> None:
     """Every signal to its default and none blocked, as a new program expects: Python ignores SIGPIPE and SIGXFSZ. Main thread only."""
     for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
             try:
                 signal.signal(number, signal.SIG_DFL)
             except (OSError, ValueError) as error:

@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mountinfo
+
+LINES = rb"""36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:7 - ext3 /dev/root rw,errors=continue
+31 23 0:28 / /a\040b\011c\012d\134e\043f rw - tmpfs  rw,size=10k
+32 31 0:29 /../x /caf\303\251 rw - fuse.x a\040b rw
+nonsense
+""".splitlines()
+
+
+def test_fields() -> None:
+    first = mountinfo.parse(LINES)[0]
+    assert first == (36, 35, "98:0", "/mnt1", "/mnt2", "rw,noatime", ("master:1", "shared:7"), "ext3", "/dev/root", "rw,errors=continue")
+
+
+def test_octal_escapes_and_an_empty_source() -> None:
+    _first, second, third = mountinfo.parse(LINES)
+    assert (second.target, second.source, second.super_options) == ("/a b\tc\nd\\e#f", "", "rw,size=10k")
+    assert (third.root, third.target, third.source) == ("/../x", "/café", "a b")
+
+
+def test_the_real_one() -> None:
+    assert "/proc" in [found.target for found in mountinfo.read()]
