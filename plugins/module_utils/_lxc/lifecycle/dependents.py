@@ -31,7 +31,7 @@ def of(container: Container) -> list[str]:
 
 def snapshots(container: Container) -> list[str]:
     """The names of its snapshots, in the new place and in the one that LXC 1.0 used."""
-    found = set()
+    found: set[str] = set()
     for place in snapshot_directories(container):
         if os.path.isdir(place):
             found.update(name for name in os.listdir(place) if os.path.isdir(f"{place}/{name}"))

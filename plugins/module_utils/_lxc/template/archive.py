@@ -39,7 +39,7 @@ class _Header(tarfile.TarInfo):
     """tarfile reads extended headers into memory whole, so their size is looked at before."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Header:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
         found = super().frombuf(buf, encoding, errors)
         if found.size < 0 or (found.type in _METADATA and found.size > LIMITS.header):
             raise Refused(f"A header of {found.size} bytes is refused")
@@ -84,7 +84,7 @@ def _members(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarIn
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8", errors="surrogateescape") as archive:
         for member in archive:
             yield archive, member
-            archive.members.clear()  # it keeps every header otherwise
+            archive.members = []  # type: ignore[attr-defined]  # it keeps every header otherwise
     # The rest has to be read too: only at the end a compressed stream is known to be whole.
     while stream.read(1 << 20):
         pass

@@ -64,3 +64,21 @@ def seconds(options: Options, name: str, default: int) -> int:
     if not found or isinstance(options.get(name), bool):
         raise BadValue(f"template_options[{name}]", options.get(name), "a number of seconds, or one with s, m, h, d or w behind it")
     return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+def arguments(options: Options) -> list[str]:
+    """Options as words: true is a bare flag, false is nothing, a list repeats; one letter has one dash."""
+    found: list[str] = []
+    for name, value in options.items():
+        if not name or name.startswith("-") or any(sign.isspace() or sign == "\0" for sign in name):
+            raise BadValue("template_options", name, "option names without leading dashes")
+        flag = f"-{name}" if len(name) == 1 else f"--{name}"
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is True:
+                found.append(flag)
+            elif item is not False and item is not None:
+                word = str(item)
+                if "\0" in word or "\n" in word:
+                    raise BadValue(f"template_options[{name}]", word, "a text of one line")
+                found += [flag, word]
+    return found

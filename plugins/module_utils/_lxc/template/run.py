@@ -13,7 +13,7 @@ import re
 from types import ModuleType
 
 from ..errors import BadValue, Unsupported
-from .base import Log, Made, Options, Target
+from .base import Log, Made, Options, Target, arguments
 
 OURS = ("none", "busybox", "debian", "local")
 SCRIPTS = "/usr/share/lxc/templates"
@@ -34,9 +34,7 @@ def full_name(template: str) -> str:
 
 def parameters(options: Options) -> list[str]:
     """The options as words for a config's comment."""
-    from . import script
-
-    return [_PASSWORD.sub("***", word) for word in script.arguments(options)]
+    return [_PASSWORD.sub("***", word) for word in arguments(options)]
 
 
 def check(template: str, options: Options) -> None:
@@ -48,7 +46,7 @@ def check(template: str, options: Options) -> None:
     from . import script
 
     script.check(_script_path(template))
-    script.arguments(options)
+    arguments(options)
 
 
 def make(template: str, options: Options, target: Target, log: Log) -> Made:

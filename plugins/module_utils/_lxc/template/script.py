@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 
-from ..errors import BadValue, StepError, Unsupported
+from ..errors import StepError, Unsupported
 from ..kernel import command
+from . import base
 from .base import Log, Made, Options, Target
 
 _KEPT = 20
@@ -21,27 +22,9 @@ def check(path: str) -> None:
         raise Unsupported(f"The template script {path} is not executable")
 
 
-def arguments(options: Options) -> list[str]:
-    """Options as words: true is a bare flag, false is nothing, a list repeats; one letter has one dash."""
-    found: list[str] = []
-    for name, value in options.items():
-        if not name or name.startswith("-") or any(sign.isspace() or sign == "\0" for sign in name):
-            raise BadValue("template_options", name, "option names without leading dashes")
-        flag = f"-{name}" if len(name) == 1 else f"--{name}"
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is True:
-                found.append(flag)
-            elif item is not False and item is not None:
-                word = str(item)
-                if "\0" in word or "\n" in word:
-                    raise BadValue(f"template_options[{name}]", word, "a text of one line")
-                found += [flag, word]
-    return found
-
-
 def make(path: str, options: Options, target: Target, log: Log) -> Made:
     container = target.container
-    words = [f"--path={container.directory}", f"--name={container.name}", f"--rootfs={target.rootfs}", *arguments(options)]
+    words = [f"--path={container.directory}", f"--name={container.name}", f"--rootfs={target.rootfs}", *base.arguments(options)]
     run([path, *words], path, log)
     return Made([], [])
 

@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container made and removed, from a tarball, as any user."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import stat
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound, StepError, Unsupported
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import filelock
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy, partial
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import run
+
+
+@pytest.fixture
+def fstree(host: Path) -> Path:
+    (host / "tree/etc").mkdir(parents=True)
+    (host / "tree/etc/issue").write_text("hello")
+    with tarfile.open(host / "fstree.tar.gz", "w:gz") as tar:
+        tar.add(host / "tree", ".")
+    return host / "fstree.tar.gz"
+
+
+def request(container: paths.Container, fstree: Path, **more: object) -> create.CreateRequest:
+    base = create.CreateRequest(container, "local", {"fstree": str(fstree)})
+    return base._replace(**more)  # type: ignore[arg-type]
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def listing(path: Path) -> list[str]:
+    return sorted(str(entry.relative_to(path)) for entry in path.rglob("*"))
+
+
+def test_made_whole(container: paths.Container, fstree: Path) -> None:
+    lines: list[str] = []
+    assert create.create(request(container, fstree, config={"lxc.start.auto": "1"}), lines.append) == []
+    assert Path(container.rootfs, "etc/issue").read_text() == "hello"
+    assert sorted(os.listdir(container.directory)) == ["config", "rootfs"]
+    assert stat.S_IMODE(os.stat(container.directory).st_mode) == 0o770 and stat.S_IMODE(os.stat(container.config).st_mode) == 0o640
+    config = parser.load(container.config)
+    assert config.rootfs_path == f"dir:{container.rootfs}" and config.uts_name == "tone" and config.get("lxc.start.auto") == "1"
+    assert "sys_module" in config.get_list("lxc.cap.drop") and config.warnings == []
+    assert any("Unpacked" in line for line in lines)
+    destroy.destroy(container)
+    assert os.listdir(container.lxc_path) == [] and not os.path.exists(container.lock)
+
+
+def test_setuid_files_are_out_of_reach_whatever_the_umask_is(container: paths.Container, fstree: Path) -> None:
+    before = os.umask(0)
+    try:
+        create.create(request(container, fstree), quiet)
+    finally:
+        os.umask(before)
+    assert os.stat(container.directory).st_mode & 0o007 == 0
+
+
+def test_it_exists_already(container: paths.Container, fstree: Path) -> None:
+    create.create(request(container, fstree), quiet)
+    before = listing(Path(container.lxc_path))
+    with pytest.raises(InUse, match="tone already exists"):
+        create.create(request(container, fstree), quiet)
+    assert listing(Path(container.lxc_path)) == before
+
+
+def test_something_else_is_in_the_way(container: paths.Container, fstree: Path) -> None:
+    Path(container.directory).mkdir()
+    Path(container.directory, "precious").write_text("mine")
+    with pytest.raises(InUse, match="precious"):
+        create.create(request(container, fstree), quiet)
+    assert Path(container.directory, "precious").read_text() == "mine"
+
+
+def test_a_log_that_an_older_one_left_is_not_in_the_way(container: paths.Container, fstree: Path) -> None:
+    Path(container.directory).mkdir()
+    Path(container.log).write_text("old")
+    create.create(request(container, fstree), quiet)
+
+
+@pytest.mark.parametrize("store", ["dir", "overlayfs"])
+def test_a_template_that_fails_leaves_nothing(container: paths.Container, fstree: Path, store: str) -> None:
+    fstree.write_bytes(fstree.read_bytes()[:-20])
+    with pytest.raises(StepError, match="damaged"):
+        create.create(request(container, fstree, backing_store=store), quiet)
+    assert os.listdir(container.lxc_path) == [] and not os.path.exists(container.lock)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"template": "loc al"},
+        {"template": "no-such-template"},
+        {"template": "/no/such/script"},
+        {"template_options": {"fstree": "/no/such/file"}},
+        {"template_options": {"nonsense": 1}},
+        {"backing_store": "btrfs"},
+        {"backing_store": "dirt"},
+        {"config": {"lxc.nonsense": "1"}},
+        {"config": {"lxc.environment": ["A=1\nlxc.hook.stop=/evil"]}},
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_touched(container: paths.Container, fstree: Path, change: dict[str, object]) -> None:
+    with pytest.raises((BadValue, LxcError)):
+        create.create(request(container, fstree, **change), quiet)
+    assert os.listdir(container.lxc_path) == [] and not os.path.exists(paths.LXC_RUN)
+
+
+def test_a_store_that_is_not_made_yet_is_named(container: paths.Container, fstree: Path) -> None:
+    with pytest.raises(Unsupported, match="lvm"):
+        create.create(request(container, fstree, backing_store="lvm"), quiet)
+
+
+def test_a_checksum(container: paths.Container, fstree: Path) -> None:
+    digest = hashlib.sha256(fstree.read_bytes()).hexdigest()
+    wrong = digest.replace(digest[0], "0" if digest[0] != "0" else "1")
+    with pytest.raises(StepError, match=digest):
+        create.create(request(container, fstree, template_options={"fstree": str(fstree), "checksum": f"sha256:{wrong}"}), quiet)
+    assert os.listdir(container.lxc_path) == []
+    create.create(request(container, fstree, template_options={"fstree": str(fstree), "checksum": f"sha256:{digest}"}), quiet)
+
+
+def kill_while_making(monkeypatch: pytest.MonkeyPatch, container: paths.Container, wanted: create.CreateRequest, template: bool) -> None:
+    """Creation in a child that is killed by SIGKILL inside of the template, or just before the marker goes."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if template:
+                original = run.make
+
+                def then_die(*args: object) -> object:
+                    original(*args)  # type: ignore[arg-type]
+                    return os.kill(os.getpid(), signal.SIGKILL)
+
+                monkeypatch.setattr(run, "make", then_die)
+            else:
+                monkeypatch.setattr(os, "unlink", lambda *args, **more: os.kill(os.getpid(), signal.SIGKILL))
+            create.create(wanted, quiet)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+
+
+@pytest.mark.parametrize("template", [True, False])
+@pytest.mark.parametrize("store", ["dir", "overlayfs"])
+def test_killed_and_started_over(
+    monkeypatch: pytest.MonkeyPatch, container: paths.Container, fstree: Path, store: str, template: bool
+) -> None:
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.security import posture
+
+    posture.install()
+    kill_while_making(monkeypatch, container, request(container, fstree, backing_store=store), template)
+    assert partial.state(container) == "abandoned"
+    create.create(request(container, fstree), quiet)
+    assert sorted(os.listdir(container.directory)) == ["config", "rootfs"]
+
+
+def test_killed_and_removed(monkeypatch: pytest.MonkeyPatch, container: paths.Container, fstree: Path, host: Path) -> None:
+    """The storage elsewhere goes too, which only the marker knows of."""
+    elsewhere = host / "elsewhere"
+    kill_while_making(monkeypatch, container, request(container, fstree, backing_options={"directory": str(elsewhere)}), True)
+    assert (elsewhere / "etc/issue").exists()
+    os.unlink(container.config)
+    destroy.destroy(container)
+    assert os.listdir(container.lxc_path) == [] and not elsewhere.exists()
+
+
+def test_two_at_once_one_makes_it(container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    original = run.make
+
+    def slowly(*args: object) -> object:
+        inside.set()
+        go_on.wait(20)
+        return original(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "make", slowly)
+    thread = threading.Thread(target=create.create, args=(request(container, fstree), quiet))
+    thread.start()
+    assert inside.wait(20)
+    for attempt in (lambda: create.create(request(container, fstree), quiet), lambda: destroy.destroy(container)):
+        with pytest.raises(InUse, match="being made or removed by"):
+            attempt()
+    go_on.set()
+    thread.join()
+    assert partial.state(container) == "whole" and Path(container.rootfs, "etc/issue").exists()
+
+
+def test_storage_that_was_there_before_is_not_destroyed(container: paths.Container, host: Path) -> None:
+    (host / "mine").mkdir()
+    (host / "mine/file").write_text("precious")
+    wanted = create.CreateRequest(container, "none", config={"lxc.rootfs.path": f"dir:{host}/mine"})
+    create.create(wanted, quiet)
+    destroy.destroy(container)
+    assert (host / "mine/file").read_text() == "precious" and not os.path.exists(container.directory)
+
+
+def test_destroy_refuses_dependents_and_snapshots_by_name(container: paths.Container, fstree: Path) -> None:
+    create.create(request(container, fstree), quiet)
+    users = Path(container.directory, "lxc_snapshots")
+    users.write_text(f"{container.lxc_path}\nclone1\n{container.lxc_path}\nclone2\n")
+    with pytest.raises(InUse, match="clone1, clone2"):
+        destroy.destroy(container)
+    users.unlink()
+    Path(container.directory, "snaps/snap0/rootfs").mkdir(parents=True)
+    Path(container.directory, "snaps/snap0/config").write_text(f"lxc.rootfs.path = dir:{container.directory}/snaps/snap0/rootfs\n")
+    with pytest.raises(InUse, match="snap0"):
+        destroy.destroy(container)
+    assert Path(container.rootfs, "etc/issue").exists()
+    destroy.destroy(container, delete_snapshots=True)
+    assert not os.path.exists(container.directory)
+
+
+def test_destroy_of_what_is_no_container(container: paths.Container) -> None:
+    with pytest.raises(NotFound):
+        destroy.destroy(container)
+    Path(container.directory).mkdir()
+    Path(container.directory, "file").write_text("mine")
+    with pytest.raises(NotFound, match="no config"):
+        destroy.destroy(container)
+    assert Path(container.directory, "file").exists()
+
+
+def test_destroy_that_was_killed_goes_on(container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create.create(request(container, fstree), quiet)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            monkeypatch.setattr(destroy.tree, "remove", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+            destroy.destroy(container)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert partial.state(container) == "abandoned"
+    destroy.destroy(container)
+    assert os.listdir(container.lxc_path) == []
+
+
+def test_a_marker_that_stock_lxc_holds_counts(container: paths.Container, fstree: Path) -> None:
+    Path(container.directory).mkdir()
+    fd = os.open(container.partial, os.O_RDWR | os.O_CREAT, 0o600)
+    assert filelock.try_lock(fd)
+    with pytest.raises(InUse):
+        create.create(request(container, fstree), quiet)
+    os.close(fd)
+    create.create(request(container, fstree), quiet)
+
+
+def test_a_script_template_is_called_as_lxc_calls_it(container: paths.Container, host: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the mount namespace of a script needs root")
+    script = host / "lxc-mine"
+    script.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" > "$(dirname "$0")/args"; readlink /proc/self/ns/mnt\n'
+        'echo hello; echo "# from the script" >> "${1#--path=}/config"; echo "lxc.tty.max = 2" >> "${1#--path=}/config"\n'
+    )
+    script.chmod(0o755)
+    lines: list[str] = []
+    options = {"release": "x y", "verbose": True, "quiet": False, "package": ["a", "b"], "S": "key"}
+    create.create(create.CreateRequest(container, str(script), options), lines.append)
+    assert (host / "args").read_text().splitlines() == [
+        f"--path={container.directory}", f"--name={container.name}", f"--rootfs={container.rootfs}",
+        "--release", "x y", "--verbose", "--package", "a", "--package", "b", "-S", "key",
+    ]  # fmt: skip
+    assert lines[1:] == ["hello"] and lines[0] != os.readlink("/proc/self/ns/mnt")
+    text = Path(container.config).read_text()
+    assert "# from the script" in text and f"# Template used to create this container: {script}" in text
+    config = parser.load(container.config)
+    assert config.get("lxc.tty.max") == "2" and "sys_module" in config.get_list("lxc.cap.drop")
+
+
+def test_a_script_that_fails_says_its_last_lines_and_leaves_nothing(container: paths.Container, host: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the mount namespace of a script needs root")
+    script = host / "lxc-bad"
+    script.write_text("#!/bin/sh\nmkdir -p ${3#--rootfs=}/etc\nln -s /etc ${3#--rootfs=}/out\necho no mirror >&2\nexit 3\n")
+    script.chmod(0o755)
+    with pytest.raises(StepError, match="status 3") as caught:
+        create.create(create.CreateRequest(container, str(script)), quiet)
+    assert caught.value.log == ["no mirror"] and os.listdir(container.lxc_path) == [] and os.path.exists("/etc/passwd")
