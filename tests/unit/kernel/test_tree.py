@@ -85,5 +85,5 @@ def test_copy_keeps_links_holes_modes_and_times(tmp_path: Path) -> None:
 
 def test_a_copy_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
-    with pytest.raises(OSError, match="cp: .*none"):
+    with pytest.raises(OSError, match=r"cp: .*none"):
         tree.copy(str(tmp_path / "none"), str(tmp_path / "target"))

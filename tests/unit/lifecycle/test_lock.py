@@ -86,7 +86,7 @@ def test_it_is_not_taken_through_a_link(container: paths.Container, host: Path) 
 
 def test_the_descriptor_is_not_inherited(container: paths.Container) -> None:
     with lock.hold(container, "stop it"):
-        code = "import os; print(*[os.readlink('/proc/self/fd/'+n) for n in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/'+n)])"
+        code = "import os; p = '/proc/self/fd/'; print(*[os.readlink(p + n) for n in os.listdir(p) if os.path.exists(p + n)])"
         out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, close_fds=False, check=True).stdout
     assert container.lock not in out
 

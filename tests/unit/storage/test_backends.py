@@ -72,7 +72,7 @@ def test_an_olwork_that_is_there_is_used(tmp_path: Path) -> None:
 def test_the_exact_mount_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
     monkeypatch.setattr(mount, "mount", lambda *args: calls.append(args))
-    monkeypatch.setattr(mount, "set_attr", lambda place, set=0, clear=0, propagation=0, recursive=False: calls.append((place, set, clear)))
+    monkeypatch.setattr(mount, "set_attr", lambda place, **more: calls.append((place, more["set"], more["clear"])))
     Overlayfs(f"overlay:/l1:/l2:{tmp_path}/delta").mount("/target", "ro,nosuid,metacopy=on")
     data = f"lowerdir=/l1:/l2,upperdir={tmp_path}/delta,workdir={tmp_path}/work,metacopy=on"
     assert calls == [

@@ -25,7 +25,7 @@ def copy(source: str, target: str) -> None:
     from . import command
 
     preserved = "--preserve=mode,ownership,timestamps,links,xattr"
-    argv = ["cp", "-R", "-P", "-x", "-T", preserved, "--sparse=auto", "--reflink=auto", "--", source, target]
+    argv = ["cp", "-R", "-P", "-x", "-T", preserved, "--sparse=auto", "--reflink=auto", "--", f"{source}/.", target]
     result = command.run(argv)
     if result.rc:
         text = result.stderr if isinstance(result.stderr, str) else result.stderr.decode("utf-8", "replace")
