@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running containers for the tests of what works on anybody's container: a static busybox, begun by LXC's own lxc-start.
+
+`STARTERS` is where another way to start them goes; every test that uses `containers` then runs with it, too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
+
+BUSYBOX = "/bin/busybox"
+# Ends well on SIGPWR, as an init does, and reaps what it is left with.
+INIT = """#!/bin/sh
+trap 'exit 0' PWR
+while :; do sleep 3600 & wait $!; done
+"""
+# As systemd does, the signal is blocked and asked for; sigwait(3) would unblock it while it waits.
+BLOCKING_INIT = """#!/usr/bin/python3 -ISB
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN + 3])
+open("/ready", "w").close()
+while signal.SIGRTMIN + 3 not in signal.sigpending():
+    time.sleep(0.02)
+"""
+DEAF_INIT = """#!/bin/sh
+trap '' PWR
+while :; do sleep 3600 & wait $!; done
+"""
+PASSWD = """root:x:0:0:root:/root:/bin/sh
+alice:x:1000:100:Alice:/home/alice:/bin/ash
+"""
+GROUP = """root:x:0:
+users:x:100:
+audio:x:29:alice,bob
+video:x:44:bob,alice
+disk:x:6:root
+"""
+
+
+def start_stock(container: paths.Container) -> None:
+    command = ["lxc-start", "-P", container.lxc_path, "-n", container.name, "-l", "INFO", "-o", f"{container.directory}/log"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr + Path(container.directory, "log").read_text()
+
+
+STARTERS = {"stock": start_stock}
+
+
+class Containers:
+    """Makes and starts them; what was made is killed and removed at the end of the test."""
+
+    def __init__(self, lxc_path: Path, starter: str) -> None:
+        self.lxc_path = lxc_path
+        self.made: list[paths.Container] = []
+        self._start = STARTERS[starter]
+
+    def start(self, *config: str, init: str = INIT, host_usr: bool = False, lxc_path: str = "") -> paths.Container:
+        container = paths.container(f"w{uuid.uuid4().hex[:8]}", lxc_path or str(self.lxc_path))
+        self._make_root(Path(container.rootfs), init, host_usr)
+        lines = [
+            f"lxc.rootfs.path = dir:{container.rootfs}",
+            f"lxc.uts.name = {container.name}",
+            "lxc.init.cmd = /init",
+            "lxc.net.0.type = empty",
+            "lxc.mount.auto = proc:rw sys:rw",
+            "lxc.pty.max = 64",
+            *(["lxc.mount.entry = /usr usr none rbind,ro 0 0"] if host_usr else []),
+            *config,
+        ]
+        Path(container.config).write_text("\n".join(lines) + "\n")
+        self.made.append(container)
+        self._start(container)
+        return container
+
+    def _make_root(self, root: Path, init: str, host_usr: bool) -> None:
+        for directory in ("dev", "etc", "home/alice", "proc", "root", "sys", "tmp", "usr"):
+            (root / directory).mkdir(parents=True)
+        (root / "tmp").chmod(0o1777)
+        os.chown(root / "home/alice", 1000, 100)
+        (root / "etc/passwd").write_text(PASSWD)
+        (root / "etc/group").write_text(GROUP)
+        (root / "init").write_text(init)
+        (root / "init").chmod(0o755)
+        if host_usr:
+            for name in ("bin", "lib", "lib64"):
+                (root / name).symlink_to(f"usr/{name}")
+            return
+        (root / "bin").mkdir()
+        shutil.copy(BUSYBOX, root / "bin/busybox")
+        for applet in subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split():
+            if applet != "busybox":
+                (root / "bin" / applet).symlink_to("busybox")
+
+    def clean(self) -> None:
+        for container in self.made:
+            try:
+                client.stop(container, 30)
+            except client.NotRunning:
+                continue
+        for container in self.made:
+            shutil.rmtree(container.directory, ignore_errors=True)
+
+
+def _skip_or_fail(reason: str) -> None:
+    if os.environ.get("HOSTKIT_REQUIRE_ORACLE") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(params=sorted(STARTERS))
+def containers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Containers]:
+    if not shutil.which("lxc-start"):
+        _skip_or_fail("lxc-start is not installed")
+    if not os.access(BUSYBOX, os.X_OK):
+        _skip_or_fail("busybox-static is not installed")
+    if os.geteuid() != 0:
+        _skip_or_fail("containers of root need root")
+    made = Containers(tmp_path, request.param)
+    try:
+        yield made
+    finally:
+        made.clean()
