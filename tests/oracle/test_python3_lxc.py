@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import keys, parser, writer
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 

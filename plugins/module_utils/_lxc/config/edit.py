@@ -102,7 +102,7 @@ def _change(before: list[Line], match: keys.Match, items: list[str]) -> list[Lin
     ordered = not match.key.many or _is_ordered(match, wanted, present)
     if wanted == present or (not ordered and set(wanted) == set(present)):
         return before
-    if "" in present:  # without that line, those that it clears would count again
+    if "" in present and "" not in wanted:  # without that line, those that it clears would count again
         before = [line for line in before if line.live or line.name != match.name]
     if not match.key.many or "" in wanted or (ordered and match.key.many != keys.LINES):
         return _rewrite(before, match, wanted)
