@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from stock import BLOCKING_INIT, DEAF_INIT
-
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze, stop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
+from stock import BLOCKING_INIT, DEAF_INIT
 
 
 def gone(container):

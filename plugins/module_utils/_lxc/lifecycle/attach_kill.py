@@ -22,15 +22,12 @@ class Tree(NamedTuple):
     others: AbstractSet[int]
 
     def end(self, children: Iterable[int]) -> None:
-        """Kill these children of ours, and everything that they began."""
-        for pid in children:
+        """Kill these children of ours, and everything that they began; by descent only as long as the parents live."""
+        below = set() if self.scope else descendants(set(_below({os.getpid()})) - self.others)
+        for pid in sorted({*children, *below}):
             _signal(pid, signal.SIGKILL)
         if self.scope:
             self.scope.kill()
-            return
-        roots = set(_below({os.getpid()})) - self.others
-        for pid in sorted(descendants(roots)):
-            _signal(pid, signal.SIGKILL)
 
     def release(self) -> None:
         if self.scope:
