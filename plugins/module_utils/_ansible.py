@@ -44,7 +44,7 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
         _log(params, [("ERROR", error.message)])
-        module.fail_json(msg=error.message, **bounded(failure(error)))
+        module.fail_json(msg=_clean(error.message), **bounded(failure(error)))
     except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
@@ -66,20 +66,31 @@ def _finish(module: AnsibleModule, report: Report) -> None:
         values["diff"] = diffs[0] if len(diffs) == 1 else diffs
     values = bounded(values)
     if report.failed:
-        module.fail_json(msg=report.failed, changed=report.changed, **values)
+        module.fail_json(msg=_clean(report.failed), changed=report.changed, **values)
     module.exit_json(changed=report.changed, **values)
 
 
 def bounded(values: Mapping[str, Any]) -> dict[str, Any]:
     """The result kept under 100 kB (a controller may throw a larger one away whole), and without the names that make
     exit_json stat a file and add its facts."""
-    result = {key: value for key, value in values.items() if key not in RESERVED}
+    result = {key: _clean(value) for key, value in values.items() if key not in RESERVED}
     for text, items in ((20_000, 1000), (8_000, 400), (2_000, 100), (500, 25), (100, 5)):
         if _size(result) <= RESULT_LIMIT:
             return result
         result = {key: _shortened(value, text, items) for key, value in result.items()}
         result["truncated"] = True
     return result if _size(result) <= RESULT_LIMIT else {"truncated": True}
+
+
+def _clean(value: object) -> Any:
+    """Without lone surrogates, which stand for bytes that were no UTF-8: a controller refuses a result that has one."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
 
 
 def _size(value: object) -> int:

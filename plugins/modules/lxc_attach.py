@@ -142,10 +142,15 @@ rc:
   type: int
   sample: 0
 stdout:
-  description: Its output. The end of it, when it is longer than a result may be.
+  description: Its output; what is not UTF-8 in it is replaced. The end of it, when it is longer than a result may be.
   returned: always
   type: str
   sample: ok
+stdout_base64:
+  description: The same in base64, with every byte.
+  returned: when it is not UTF-8 and at most 48 KiB
+  type: str
+  sample: //54
 stdout_lines:
   description: The same, by lines.
   returned: always
@@ -157,6 +162,11 @@ stderr:
   returned: always
   type: str
   sample: ""
+stderr_base64:
+  description: The same in base64, with every byte.
+  returned: when it is not UTF-8 and at most 48 KiB
+  type: str
+  sample: //54
 stderr_lines:
   description: The same, by lines.
   returned: always

@@ -115,6 +115,11 @@ def test_a_result_is_kept_small_and_says_so(run, values):
     assert len(json.dumps(result)) <= 110_000
 
 
+def test_what_is_no_utf8_does_not_make_the_controller_refuse_the_result(run):
+    result = run(Job(Report(False, {"a": "x\udcff", "b": [{"c\udcfe": ("\udcff",)}], "ü": "ü"})))
+    assert {key: result[key] for key in "abü"} == {"a": "x\ufffd", "b": [{"c\ufffd": ["\ufffd"]}], "ü": "ü"}
+
+
 def test_the_end_of_a_text_is_kept():
     text = _ansible.bounded({"stdout": "x" * 300_000 + "the end"})["stdout"]
     assert text.endswith("the end") and "characters left out" in text

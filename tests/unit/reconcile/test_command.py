@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -68,8 +69,10 @@ def test_a_command_that_was_ended_says_why(there):
 
 def test_bytes_that_are_no_text_survive_json(there):
     there.answer = attach.AttachResult(0, bytes(range(256)), b"")
-    text = json.loads(json.dumps(job(argv=["x"]).apply().result))["stdout"]
-    assert text.encode("utf-8", "surrogateescape") == bytes(range(256))
+    result = json.loads(json.dumps(job(argv=["x"]).apply().result))
+    assert base64.b64decode(result["stdout_base64"]) == bytes(range(256))
+    assert result["stdout"].encode("utf-8") and result["stdout"].startswith("\0\1")
+    assert "stderr_base64" not in result
 
 
 @pytest.mark.parametrize(

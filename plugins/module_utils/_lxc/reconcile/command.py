@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from .plan import Report
 
 if TYPE_CHECKING:
     from ..lifecycle.attach import AttachRequest
+
+_BASE64_LIMIT = 48 * 1024
 
 
 class Command:
@@ -84,10 +87,12 @@ class Command:
         return Report(False, {**self._output(b"", b""), "rc": 0, "msg": reason})
 
     def _output(self, stdout: bytes, stderr: bytes) -> dict[str, object]:
-        """Bytes that are not UTF-8 become surrogates, which JSON carries and a controller can turn back."""
+        """As text; what is not UTF-8 comes as base64, too, for a controller takes nothing else."""
         values: dict[str, object] = {"cmd": self._argv}
         for name, data in (("stdout", stdout), ("stderr", stderr)):
-            text = data.decode("utf-8", "surrogateescape")
+            text = data.decode("utf-8", "replace")
+            if "\ufffd" in text and len(data) <= _BASE64_LIMIT:
+                values[f"{name}_base64"] = base64.b64encode(data).decode("ascii")
             values[name] = text[:-1] if text.endswith("\n") else text
             values[f"{name}_lines"] = str(values[name]).splitlines()
         return values
