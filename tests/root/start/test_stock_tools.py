@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -96,9 +97,15 @@ def test_lxc_console_reaches_a_tty(make_box, until):
         chunk = os.read(process.stdout.fileno(), 4096)
         assert chunk, said
         said += chunk
-    process.stdin.write(b"\r\ntouch /tmp/typed\r\n")
-    process.stdin.flush()
-    until((box.root / "tmp/typed").exists, "what was typed was executed")
+
+    def typed() -> bool:
+        """Again and again: the shell flushes what came before it was ready, as a login does."""
+        process.stdin.write(b"\r\ntouch /tmp/typed\r\n")
+        process.stdin.flush()
+        time.sleep(0.2)
+        return (box.root / "tmp/typed").exists()
+
+    until(typed, "what was typed was executed")
     process.stdin.write(b"\x01q")
     process.stdin.flush()
     process.communicate(timeout=10)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from ..cgroup import layout
 from ..config import parser
 from ..kernel import process
+from ..lifecycle import stop
 from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
@@ -94,12 +95,17 @@ def _stop(client: Client, _request: Request, _payload: bytes) -> Answer:
     if record.pidfd < 0:
         return Answer(-errno.ESRCH)
     try:
-        process.pidfd_send_signal(record.pidfd, places.signal_number(record.get("lxc.signal.stop"), signal.SIGKILL))
+        process.pidfd_send_signal(record.pidfd, _stop_signal(record))
     except OSError as error:
         return Answer(-(error.errno or errno.EIO))
     places.thaw(_cgroups(record))
     record.stop_clients.append(client.close)
     return Answer(silent=True)
+
+
+def _stop_signal(record: Record) -> int:
+    value = record.get("lxc.signal.stop")
+    return stop.number_of(value) if value else signal.SIGKILL
 
 
 def _state(client: Client, _request: Request, _payload: bytes) -> Answer:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
@@ -30,18 +29,6 @@ def thaw(cgroups: Iterable[Cgroup]) -> None:
                 cgroupfs.write(cgroup.directory, "cgroup.freeze", "0")
         except OSError:
             continue
-
-
-def signal_number(value: str, default: int) -> int:
-    """LXC's forms: SIGPWR, RTMIN+3, SIGRTMAX-1, or a number (lxc.container.conf(5), HALT SIGNAL)."""
-    word = value.strip().upper()
-    match = re.fullmatch(r"(?:SIG)?(RTMIN|RTMAX)([+-][0-9]+)?", word)
-    if match:
-        return int(signal.SIGRTMIN if match[1] == "RTMIN" else signal.SIGRTMAX) + int(match[2] or 0)
-    if word.isdigit():
-        return int(word)
-    found = getattr(signal, word if word.startswith("SIG") else f"SIG{word}", None) if word else None
-    return int(found) if found is not None else default
 
 
 def net_item(links: Sequence[Sequence[Any]], key: str) -> Optional[str]:

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which network type: create in the host's network namespace, configure in the container's, delete in the host's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+from ..errors import StepError, Unsupported
+from ..paths import Container
+from .base import Created
+
+if TYPE_CHECKING:
+    from ..config.model import Network
+
+# LXC's other types.
+_ABSENT = ("macvlan", "ipvlan", "vlan", "phys")
+
+
+def shares_host(networks: Sequence[Network]) -> bool:
+    """Only `type = none` alone shares the host's network namespace; no network at all is a namespace with only lo."""
+    return bool(networks) and all(network.type == "none" for network in networks)
+
+
+def preload(networks: Sequence[Network]) -> None:
+    """Import now what `configure_all` will use. Raises Unsupported for a type that cannot be made."""
+    from ..kernel import netlink
+    from . import inside, veth
+
+    netlink.preload()
+    for network in networks:
+        if network.type in _ABSENT:
+            raise Unsupported(f"lxc.net.{network.index}.type = {network.type} cannot be made by this version", "Use veth, empty or none")
+        if network.type == "veth":
+            veth.check(network)
+    inside.preload()
+
+
+def create(network: Network, container: Container, pid: int) -> Optional[Created]:
+    """Make the interface, its inner end in the namespace of process `pid`; None for a type that has none."""
+    if network.type != "veth":
+        return None
+    from . import veth
+
+    try:
+        return veth.create(network, container, pid)
+    except OSError as error:
+        raise _step("Create", network, error) from error
+
+
+def configure_all(networks: Sequence[Network], listed: Sequence[Sequence[Any]], own_namespace: bool) -> None:
+    """In the container's network namespace: lo, and each interface that was created. `listed` are Created as lists."""
+    from . import inside
+
+    by_index = {network.index: network for network in networks}
+    if own_namespace:
+        inside.raise_loopback()
+    for fields in listed:
+        made = created(fields)
+        network = by_index[made.index]
+        try:
+            inside.configure(network, made)
+        except OSError as error:
+            raise _step("Configure", network, error) from error
+
+
+def delete(made: Created) -> None:
+    """Take the host's end away; one that is gone is no error."""
+    from . import veth
+
+    veth.delete(made)
+
+
+def created(fields: Sequence[Any]) -> Created:
+    """Back from the list that it becomes on a socket."""
+    return Created(*fields)
+
+
+def _step(action: str, network: Network, error: OSError) -> StepError:
+    about = f" {error.filename}" if error.filename else ""
+    return StepError.from_os("network", action, f"lxc.net.{network.index} ({network.type}){about}", error)

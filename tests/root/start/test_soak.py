@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rounds of create, start, stop, delete: afterwards the host has nothing more than before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy, stop
+
+FULL = os.environ.get("HOSTKIT_SOAK") == "1"
+ROUNDS, CONTAINERS = (10, 20) if FULL else (2, 5)
+BRIDGE = "soakbr0"
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+    yield BRIDGE
+    subprocess.run(["ip", "link", "del", BRIDGE], check=True)
+
+
+def left_on_the_host(monitor: int) -> dict[str, object]:
+    """Everything that a container could leave behind, in a form that can be compared."""
+    cgroups = [base for base, _directories, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.soak" in base]
+    processes = {pid for pid in os.listdir("/proc") if pid.isdigit() and process.alive(int(pid))}
+    return {
+        "links": sorted(os.listdir("/sys/class/net")),
+        "cgroups": sorted(cgroups),
+        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "loops": sorted(path.name for path in Path("/sys/block").glob("loop*") if (path / "loop").exists()),
+        "files": sorted(str(path) for place in ("/run", "/tmp/hostkit", paths.RUN) for path in Path(place).rglob("*") if path.is_file()),
+        "descriptors": len(os.listdir(f"/proc/{monitor}/fd")),
+        "own descriptors": len(os.listdir("/proc/self/fd")),
+        "processes": len(processes),
+        "sockets": sum("/command" in line for line in Path("/proc/net/unix").read_text().splitlines()),
+    }
+
+
+def one_round(lxc_path: Path) -> None:
+    containers = [paths.container(f"soak{number}", str(lxc_path)) for number in range(CONTAINERS)]
+    network = {"type": "veth", "link": BRIDGE, "flags": "up", "name": "eth0"}
+    for container in containers:
+        create.create(create.CreateRequest(container, "busybox", networks=[network]), lambda _line: None)
+    for _container, error, _warnings in runtime.start(containers, 60):
+        assert error is None, error
+    assert len([name for name in os.listdir("/sys/class/net") if name.startswith("veth")]) == CONTAINERS
+    for number, container in enumerate(containers):
+        stop.stop(container, 10 if number % 2 else 0)
+    for container in containers:
+        destroy.destroy(container)
+
+
+@pytest.mark.soak
+def test_rounds_leave_nothing(bridge, monitor, tmp_path, until):
+    os.chmod(tmp_path, 0o755)
+    lxc_path = tmp_path / "lxc"
+    one_round(lxc_path)  # what is made once for all (the lock's directory, the posture files, the root's mount point)
+    until(lambda: not left_on_the_host(monitor)["cgroups"], "the first round is gone")
+    before = left_on_the_host(monitor)
+    for _number in range(ROUNDS):
+        one_round(lxc_path)
+
+    def difference() -> dict[str, object]:
+        after = left_on_the_host(monitor)
+        return {what: (before[what], after[what]) for what in before if before[what] != after[what]}
+
+    until(lambda: not difference(), "nothing more than before")
+    assert list(lxc_path.iterdir()) == []
