@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount_old, process
 
 Value = TypeVar("Value")
@@ -60,6 +61,8 @@ def run(function: Callable[[], Value], flags: int = libc.CLONE_NEWNS, timeout: f
     succeeded, value, where = pickle.loads(answer)
     if succeeded:
         return value  # type: ignore[no-any-return]
+    if isinstance(value, str):
+        pytest.skip(value)
     raise value from ChildTraceback(where)
 
 
@@ -71,7 +74,9 @@ def _child(function: Callable[[], Any], flags: int, write_fd: int) -> NoReturn:
             if flags & libc.CLONE_NEWPID:
                 mount_old.mount("proc", "/proc", "proc")
         answer = _pickled(True, function(), "")
-    except BaseException as error:  # a failed assert and pytest.skip go back too
+    except pytest.skip.Exception as skipped:
+        answer = _pickled(False, str(skipped), "")
+    except BaseException as error:  # a failed assert goes back too
         answer = _pickled(False, error, traceback.format_exc())
     try:
         sys.stdout.flush()

@@ -218,3 +218,9 @@ def describe(fd: int) -> str:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
         return f"descriptor {fd}"
+
+
+def real_path(path: str) -> str:
+    """What a path of the form /proc/self/fd/N is open on, for an error's text; another path as it is."""
+    start, _slash, last = path.rpartition("/")
+    return describe(int(last)) if start == "/proc/self/fd" and last.isdigit() else path

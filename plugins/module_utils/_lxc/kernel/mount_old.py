@@ -29,7 +29,7 @@ def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "")
     try:
         libc.call(target, "mount", *arguments, flags | words, rest.encode("utf-8", "surrogateescape") or None)
     except OSError as error:
-        named = fstype if error.errno == errno.ENODEV and fstype else target
+        named = fstype if error.errno == errno.ENODEV and fstype else libc.real_path(target)
         raise OSError(error.errno, error.strerror, named) from None
 
 

@@ -220,12 +220,7 @@ def reset_signals() -> None:
     """Every signal to its default and none blocked, as a new program expects: Python ignores SIGPIPE and SIGXFSZ. Main thread only."""
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP):
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except (OSError, ValueError) as error:
-                if isinstance(error, OSError) and error.errno == errno.EINVAL:
-                    continue
-                raise
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
