@@ -68,6 +68,12 @@ def test_no_time_is_no_question(containers):
     assert stop.stop(container, 0)[:2] == ("killed", "") and gone(container)
 
 
+def test_a_stop_signal_that_is_ignored_helps_nobody(containers, monkeypatch):
+    monkeypatch.setattr(stop, "_KILL", 0.2)
+    container = containers.start("lxc.signal.stop = SIGTERM")
+    assert stop.stop(container, 0).how == "killed" and gone(container)
+
+
 def test_a_stopped_one_is_already(containers, tmp_path):
     container = containers.start()
     stop.stop(container, 0)

@@ -20,6 +20,7 @@ from ..wire.connection import Deadline
 from ..wire.protocol import NotRunning, State
 from . import freeze
 
+_KILL = 5.0  # what command 2 may take before we kill init ourselves
 _CLEANUP = 60.0  # what the monitor may take after init is gone: hooks, the network, unmounts
 _SIGRTMIN3 = signals.SIGRTMIN + 3
 
@@ -89,14 +90,32 @@ def _send(init_fd: int, number: int) -> None:
 
 
 def _kill(container: Container) -> None:
-    """LXC's own way: the monitor sends SIGKILL, thaws, and says nothing but the end of the connection."""
+    """LXC's own way: the monitor signals, thaws, and says nothing but the end of the connection; our own SIGKILL when that is no help.
+
+    It does not where `lxc.signal.stop` is another signal that init ignores.
+    """
     try:
         link, _now = client.watch(container, [State.STOPPED])
         with link:
-            client.stop(container, _CLEANUP)
+            init_fd = client.init_pidfd(container)
+            try:
+                _kill_init(container, init_fd)
+            finally:
+                os.close(init_fd)
             _await_gone(container, link)
     except NotRunning:
         return
+
+
+def _kill_init(container: Container, init_fd: int) -> None:
+    try:
+        client.stop(container, _KILL)
+    except TimedOut:
+        if process.pidfd_wait(init_fd, 0):
+            return
+        _send(init_fd, signals.SIGKILL)
+        if not process.pidfd_wait(init_fd, _CLEANUP):
+            raise
 
 
 def _await_gone(container: Container, link: socket.socket) -> bool:
