@@ -10,8 +10,10 @@ Steps that only compute run two at a time; those that use the kernel or the cloc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -19,11 +21,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / ".build" / "log"
 AT_A_TIME = 2
+TIMEOUT = 3600 if os.environ.get("HOSTKIT_SOAK") else 900
 CLOSING = re.compile(r"(=+ )?(\d+ (passed|failed|skipped|error|errors|deselected|xfailed|warnings?)(, )?)+ in [0-9.]+s.*")
 # What pip says while ansible-test makes its environments, in front of what failed.
 NOISE = re.compile(
@@ -85,6 +88,22 @@ def steps() -> list[Step]:
     return all_steps
 
 
+def bounded_call(command: list[str], stream: IO[bytes]) -> int:
+    """The exit status; a step that hangs is ended with all that it has started, so that the others still get their turn."""
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        return process.wait(TIMEOUT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        stream.write(f"\nended after {TIMEOUT} s\n".encode())
+        time.sleep(5)
+        return 124
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 class Runner:
     def __init__(self, width: int) -> None:
         self._width = width
@@ -96,7 +115,7 @@ class Runner:
         log = LOG / f"{step.name}.log"
         began = time.monotonic()
         with log.open("wb") as stream:
-            status = subprocess.call(step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
+            status = bounded_call(step.command, stream)
         with self._printing:
             self._report(step, status, time.monotonic() - began, log.read_text(encoding="utf-8", errors="replace"))
 
@@ -128,7 +147,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(__doc__)
     if arguments[0] == "--soak":
         os.environ["HOSTKIT_SOAK"] = "1"
-        arguments = arguments[1:]
+        os.execv(sys.executable, [sys.executable, __file__, *arguments[1:]])
     if arguments[:1] != ["--list"]:
         # What several steps need, before two of them ask for it at a time.
         subprocess.run([str(ROOT / "ci" / "packages"), "test"], check=True, stdin=subprocess.DEVNULL)
