@@ -42,7 +42,7 @@ def start(
     by_key = {(result["lxc_path"], result["name"]): result for result in answer["results"]}
     results = []
     for container in containers:
-        result = by_key[tuple(container)]
+        result = by_key[container.lxc_path, container.name]
         results.append((container, host.restore(result["error"]) if result["error"] else None, result["warnings"]))
     return results
 
@@ -142,6 +142,9 @@ def digest(files: dict[str, bytes]) -> str:
 
 def persist() -> str:
     """Write the copy, unless the very same one stands there; returns its directory."""
+    from . import manifest  # what makes Ansible ship every file
+
+    del manifest
     files = sources()
     directory = f"{paths.RUN}/runtime-{digest(files)}"
     if not os.path.isdir(directory):
@@ -196,7 +199,15 @@ def _spawn(directory: str) -> None:
     said = _read_with_deadline(read_fd)
     os.close(read_fd)
     if said != "ready":
-        raise StepError("monitor", "Start", "the monitor", text=said or "it ended without a word", hint=f"See {paths.MONITOR_LOG}")
+        raise StepError("monitor", "Start", "the monitor", text=said or "it ended without a word", log=_log_tail(), hint=f"See {paths.MONITOR_LOG}")
+
+
+def _log_tail() -> list[str]:
+    try:
+        with open(paths.MONITOR_LOG, encoding="utf-8", errors="replace") as file:
+            return file.read()[-4096:].splitlines()[-20:]
+    except OSError:
+        return []
 
 
 def _read_with_deadline(read_fd: int) -> str:

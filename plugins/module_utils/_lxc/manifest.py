@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every file of the runtime in a literal import: Ansible ships to a target only what it finds so. Nothing here is ever called.
+
+Written by ci/manifest.py; a test holds it to the tree.
+"""
+
+from __future__ import annotations
+
+
+def leaves() -> tuple[object, ...]:
+    from . import errors, paths, rollback
+
+    return errors, paths, rollback
+
+
+def cgroup() -> tuple[object, ...]:
+    from .cgroup import layout, limits
+
+    return layout, limits
+
+
+def config() -> tuple[object, ...]:
+    from .config import diff, edit, items, keys, lines, model, parser, values, writer
+
+    return diff, edit, items, keys, lines, model, parser, values, writer
+
+
+def kernel() -> tuple[object, ...]:
+    from .kernel import (
+        addresses,
+        beneath,
+        cgroupfs,
+        command,
+        credentials,
+        filelock,
+        libc,
+        mount,
+        mount_old,
+        mount_options,
+        mountinfo,
+        namespace,
+        netlink,
+        process,
+        sockets,
+        tree,
+        tty,
+    )
+
+    return (
+        addresses,
+        beneath,
+        cgroupfs,
+        command,
+        credentials,
+        filelock,
+        libc,
+        mount,
+        mount_old,
+        mount_options,
+        mountinfo,
+        namespace,
+        netlink,
+        process,
+        sockets,
+        tree,
+        tty,
+    )
+
+
+def lifecycle() -> tuple[object, ...]:
+    from .lifecycle import (
+        attach,
+        attach_child,
+        attach_kill,
+        attach_scope,
+        attach_signals,
+        attach_stream,
+        attach_target,
+        attach_user,
+        clocks,
+        create,
+        dependents,
+        destroy,
+        details,
+        evidence,
+        exchange,
+        finish,
+        freeze,
+        hooks,
+        hostconf,
+        info,
+    )
+
+    return (
+        attach,
+        attach_child,
+        attach_kill,
+        attach_scope,
+        attach_signals,
+        attach_stream,
+        attach_target,
+        attach_user,
+        clocks,
+        create,
+        dependents,
+        destroy,
+        details,
+        evidence,
+        exchange,
+        finish,
+        freeze,
+        hooks,
+        hostconf,
+        info,
+    )
+
+
+def lifecycle_init() -> tuple[object, ...]:
+    from .lifecycle import init, lock, log, namespaces, newconfig, partial, start, start_errors, stop
+
+    return init, lock, log, namespaces, newconfig, partial, start, start_errors, stop
+
+
+def monitor() -> tuple[object, ...]:
+    from .monitor import answers, console, environment, launcher, loop, main, notify, places, record, requests, serve, supervise
+
+    return answers, console, environment, launcher, loop, main, notify, places, record, requests, serve, supervise
+
+
+def network() -> tuple[object, ...]:
+    from .network import base, inside, types, veth
+
+    return base, inside, types, veth
+
+
+def reconcile() -> tuple[object, ...]:
+    from .reconcile import (
+        checks,
+        command,
+        container,
+        desired,
+        drift,
+        effects,
+        facts,
+        fleet,
+        inside,
+        missing,
+        observe,
+        options,
+        plan,
+        removal,
+        wait,
+        work,
+    )
+
+    return checks, command, container, desired, drift, effects, facts, fleet, inside, missing, observe, options, plan, removal, wait, work
+
+
+def rootfs() -> tuple[object, ...]:
+    from .rootfs import autodev, automounts, console, kernelvalues, mounts, pivot
+
+    return autodev, automounts, console, kernelvalues, mounts, pivot
+
+
+def security() -> tuple[object, ...]:
+    from .security import capabilities, posture
+
+    return capabilities, posture
+
+
+def storage() -> tuple[object, ...]:
+    from .storage import backends, base, dir, overlayfs
+
+    return backends, base, dir, overlayfs
+
+
+def template() -> tuple[object, ...]:
+    from .template import aptsources, archive, base, busybox, cache, debian, debianroot, local, metadata, none, placing, run, script
+
+    return aptsources, archive, base, busybox, cache, debian, debianroot, local, metadata, none, placing, run, script
+
+
+def wire() -> tuple[object, ...]:
+    from .wire import client, connection, exchange, host, protocol, query
+
+    return client, connection, exchange, host, protocol, query
