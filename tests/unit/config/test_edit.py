@@ -135,6 +135,7 @@ def test_what_must_override_an_include_stands_below_it() -> None:
     assert edit(text, {"lxc.cap.drop": ""}) == "lxc.uts.name = a\nlxc.include = /x\nlxc.cap.drop =\n"
     assert edit(text, {"lxc.cap.drop": ["", "chown"]}) == "lxc.uts.name = a\nlxc.include = /x\nlxc.cap.drop =\nlxc.cap.drop = chown\n"
     assert edit(text, {"lxc.tty.max": "1", "lxc.uts.name": "a"}) == text + "lxc.tty.max = 1\n"
+    assert edit(text, {"lxc.cap.keep": ["", "chown"]}) == text + "lxc.cap.keep =\nlxc.cap.keep = chown\n"
 
 
 def test_a_list_that_clears_first() -> None:
@@ -166,6 +167,7 @@ def test_order_counts_where_lxc_lets_it() -> None:
         edit("lxc.mount.entry = a\nlxc.mount.entry = b\n", {"lxc.mount.entry": ["b", "a"]}) == "lxc.mount.entry = b\nlxc.mount.entry = a\n"
     )
     assert edit("lxc.group = a b\n", {"lxc.group": "b a"}) == "lxc.group = a b\n"
+    assert edit("lxc.group = a  b\n", {"lxc.group": "b c a"}) == "lxc.group = a  b\nlxc.group = c\n"
     assert edit("lxc.init.groups = 1,2\n", {"lxc.init.groups": ["2", "3"]}) == "lxc.init.groups = 2\nlxc.init.groups = 3\n"
 
 

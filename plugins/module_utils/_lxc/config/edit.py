@@ -29,7 +29,6 @@ def edit(text: str, changes: Mapping[str, Value], file: str = "config") -> str:
     if not changes:
         return text
     wanted = [(_find(name, file), value) for name, value in changes.items()]
-    wanted.sort(key=lambda change: change[0].index >= 0 and change[0].suffix != "type")  # the other lines need the type
     before = lines.read(text, file)
     after = before
     for match, value in wanted:
@@ -100,7 +99,7 @@ def _change(before: list[Line], match: keys.Match, items: list[str]) -> list[Lin
     wanted = _normal(match, items)
     present = [item for line in before if line.says(match.name) for item in _items(line)]
     ordered = not match.key.many or _is_ordered(match, wanted, present)
-    if wanted == present or (not ordered and set(wanted) == set(present)):
+    if wanted == present:
         return before
     if "" in present and "" not in wanted:  # without that line, those that it clears would count again
         before = [line for line in before if line.live or line.name != match.name]

@@ -26,9 +26,9 @@ class Key(NamedTuple):
     """
 
     name: str
-    kind: str = "text"
-    legacy: str = ""
+    kind: str
     many: str = ONE
+    legacy: str = ""
     needs: str = ""
 
 
@@ -42,128 +42,135 @@ class Match(NamedTuple):
     legacy: bool = False
 
 
-KEYS = (
-    Key("lxc.include", "text", many=LINES),
-    Key("lxc.arch", "arch"),
-    Key("lxc.uts.name", "hostname", "lxc.utsname"),
-    Key("lxc.apparmor.profile", "text", "lxc.aa_profile"),
-    Key("lxc.apparmor.allow_incomplete", "bool", "lxc.aa_allow_incomplete"),
-    Key("lxc.apparmor.allow_nesting", "bool"),
-    Key("lxc.apparmor.raw", "text", many=LINES),
-    Key("lxc.autodev", "bool"),
-    Key("lxc.autodev.tmpfs.size", "int"),
-    Key("lxc.cap.drop", "capabilities", many=WORDS),
-    Key("lxc.cap.keep", "capabilities_kept", many=WORDS),
-    Key("lxc.cgroup", "nothing"),
-    Key("lxc.cgroup.", "text", many=LINES),
-    Key("lxc.cgroup2", "nothing"),
-    Key("lxc.cgroup2.", "text", many=LINES),
-    Key("lxc.cgroup.dir", "below"),
-    Key("lxc.cgroup.dir.container", "below"),
-    Key("lxc.cgroup.dir.container.inner", "directory_name"),
-    Key("lxc.cgroup.dir.monitor", "below"),
-    Key("lxc.cgroup.dir.monitor.pivot", "below"),
-    Key("lxc.cgroup.relative", "bool"),
-    Key("lxc.console.buffer.size", "size"),
-    Key("lxc.console.logfile", "path"),
-    Key("lxc.console.path", "path", "lxc.console"),
-    Key("lxc.console.rotate", "bool"),
-    Key("lxc.console.size", "size"),
-    Key("lxc.environment", "variable", many=LINES),
-    Key("lxc.ephemeral", "bool"),
-    Key("lxc.execute.cmd", "text"),
-    Key("lxc.group", "text", many=WORDS),
-    Key("lxc.hook", "nothing"),
-    Key("lxc.hook.autodev", "text", many=LINES),
-    Key("lxc.hook.clone", "text", many=LINES),
-    Key("lxc.hook.destroy", "text", many=LINES),
-    Key("lxc.hook.mount", "text", many=LINES),
-    Key("lxc.hook.post-stop", "text", many=LINES),
-    Key("lxc.hook.pre-mount", "text", many=LINES),
-    Key("lxc.hook.pre-start", "text", many=LINES),
-    Key("lxc.hook.start", "text", many=LINES),
-    Key("lxc.hook.start-host", "text", many=LINES),
-    Key("lxc.hook.stop", "text", many=LINES),
-    Key("lxc.hook.version", "bool"),
-    Key("lxc.idmap", "idmap", "lxc.id_map", LINES),
-    Key("lxc.init.cmd", "text", "lxc.init_cmd"),
-    Key("lxc.init.cwd", "path"),
-    Key("lxc.init.gid", "uint", "lxc.init_gid"),
-    Key("lxc.init.groups", "groups", many=COMMAS),
-    Key("lxc.init.uid", "uint", "lxc.init_uid"),
-    Key("lxc.keyring.session", "bool"),
-    Key("lxc.log.file", "path", "lxc.logfile"),
-    Key("lxc.log.level", "log_level", "lxc.loglevel"),
-    Key("lxc.log.syslog", "syslog", "lxc.syslog"),
-    Key("lxc.monitor.signal.pdeath", "signal"),
-    Key("lxc.monitor.unshare", "uint"),
-    Key("lxc.mount.auto", "mount_auto", many=WORDS),
-    Key("lxc.mount.entry", "text", many=LINES),
-    Key("lxc.mount.fstab", "fstab", "lxc.mount"),
-    Key("lxc.namespace.clone", "namespaces", many=WORDS),
-    Key("lxc.namespace.keep", "namespaces", many=WORDS),
-    Key("lxc.namespace.share.", "text"),
-    Key("lxc.net", "nothing", "lxc.network"),
-    Key("lxc.net.N", "nothing"),
-    Key("lxc.net.N.flags", "flags"),
-    Key("lxc.net.N.hwaddr", "mac"),
-    Key("lxc.net.N.ipv4.address", "ipv4", many=LINES),
-    Key("lxc.net.N.ipv4.gateway", "ipv4_gateway"),
-    Key("lxc.net.N.ipv6.address", "ipv6", many=LINES),
-    Key("lxc.net.N.ipv6.gateway", "ipv6_gateway"),
-    Key("lxc.net.N.ipvlan.isolation", "ipvlan_isolation", needs="ipvlan"),
-    Key("lxc.net.N.ipvlan.mode", "ipvlan_mode", needs="ipvlan"),
-    Key("lxc.net.N.l2proxy", "bool"),
-    Key("lxc.net.N.link", "interface"),
-    Key("lxc.net.N.macvlan.mode", "macvlan_mode", needs="macvlan"),
-    Key("lxc.net.N.mtu", "uint"),
-    Key("lxc.net.N.name", "interface"),
-    Key("lxc.net.N.script.down", "text"),
-    Key("lxc.net.N.script.up", "text"),
-    Key("lxc.net.N.type", "net_type"),
-    Key("lxc.net.N.veth.ipv4.route", "ipv4_route", many=LINES, needs="veth"),
-    Key("lxc.net.N.veth.ipv6.route", "ipv6_route", many=LINES, needs="veth"),
-    Key("lxc.net.N.veth.mode", "veth_mode", needs="veth"),
-    Key("lxc.net.N.veth.n_rxqueues", "positive", needs="veth"),
-    Key("lxc.net.N.veth.n_txqueues", "positive", needs="veth"),
-    Key("lxc.net.N.veth.pair", "interface", needs="veth"),
-    Key("lxc.net.N.veth.vlan.id", "bridge_vlan_or_none", needs="veth"),
-    Key("lxc.net.N.veth.vlan.tagged.id", "bridge_vlan", many=LINES, needs="veth"),
-    Key("lxc.net.N.vlan.id", "u16", needs="vlan"),
-    Key("lxc.no_new_privs", "bool"),
-    Key("lxc.prlimit", "nothing", "lxc.limit"),
-    Key("lxc.prlimit.", "prlimit", "lxc.limit."),
-    Key("lxc.proc", "nothing"),
-    Key("lxc.proc.", "text", many=LINES),
-    Key("lxc.pty.max", "uint", "lxc.pts"),
-    Key("lxc.rootfs.managed", "bool"),
-    Key("lxc.rootfs.mount", "path"),
-    Key("lxc.rootfs.options", "root_options"),
-    Key("lxc.rootfs.path", "path", "lxc.rootfs"),
-    Key("lxc.sched.core", "bool"),
-    Key("lxc.seccomp.allow_nesting", "bool"),
-    Key("lxc.seccomp.notify.cookie", "text"),
-    Key("lxc.seccomp.notify.proxy", "unix_socket"),
-    Key("lxc.seccomp.profile", "path", "lxc.seccomp"),
-    Key("lxc.selinux.context", "text", "lxc.se_context"),
-    Key("lxc.selinux.context.keyring", "text"),
-    Key("lxc.signal.halt", "signal", "lxc.haltsignal"),
-    Key("lxc.signal.reboot", "signal", "lxc.rebootsignal"),
-    Key("lxc.signal.stop", "signal", "lxc.stopsignal"),
-    Key("lxc.start.auto", "bool"),
-    Key("lxc.start.delay", "uint"),
-    Key("lxc.start.order", "int"),
-    Key("lxc.sysctl", "nothing"),
-    Key("lxc.sysctl.", "text"),
-    Key("lxc.time.offset.boot", "time_offset"),
-    Key("lxc.time.offset.monotonic", "time_offset"),
-    Key("lxc.tty.dir", "text", "lxc.devttydir"),
-    Key("lxc.tty.max", "uint", "lxc.tty"),
-    # Gone since 2.1. The first is half of lxc.rootfs.path now; the others did nothing any more.
-    Key("lxc.rootfs.backend", "dropped", "lxc.rootfs.backend"),
-    Key("lxc.kmsg", "dropped", "lxc.kmsg"),
-    Key("lxc.pivotdir", "dropped", "lxc.pivotdir"),
-)
+# A table in text costs a fifth of what its rows as calls cost to compile, and a module compiles it at every run.
+_TABLE = """
+lxc.include                      text                  lines
+lxc.arch                         arch
+lxc.uts.name                     hostname              -        lxc.utsname
+lxc.apparmor.profile             text                  -        lxc.aa_profile
+lxc.apparmor.allow_incomplete    bool                  -        lxc.aa_allow_incomplete
+lxc.apparmor.allow_nesting       bool
+lxc.apparmor.raw                 text                  lines
+lxc.autodev                      bool
+lxc.autodev.tmpfs.size           int
+lxc.cap.drop                     capabilities          words
+lxc.cap.keep                     capabilities_kept     words
+lxc.cgroup                       nothing
+lxc.cgroup.                      text                  lines
+lxc.cgroup2                      nothing
+lxc.cgroup2.                     text                  lines
+lxc.cgroup.dir                   below
+lxc.cgroup.dir.container         below
+lxc.cgroup.dir.container.inner   directory_name
+lxc.cgroup.dir.monitor           below
+lxc.cgroup.dir.monitor.pivot     below
+lxc.cgroup.relative              bool
+lxc.console.buffer.size          size
+lxc.console.logfile              path
+lxc.console.path                 path                  -        lxc.console
+lxc.console.rotate               bool
+lxc.console.size                 size
+lxc.environment                  variable              lines
+lxc.ephemeral                    bool
+lxc.execute.cmd                  text
+lxc.group                        text                  words
+lxc.hook                         nothing
+lxc.hook.autodev                 text                  lines
+lxc.hook.clone                   text                  lines
+lxc.hook.destroy                 text                  lines
+lxc.hook.mount                   text                  lines
+lxc.hook.post-stop               text                  lines
+lxc.hook.pre-mount               text                  lines
+lxc.hook.pre-start               text                  lines
+lxc.hook.start                   text                  lines
+lxc.hook.start-host              text                  lines
+lxc.hook.stop                    text                  lines
+lxc.hook.version                 bool
+lxc.idmap                        idmap                 lines    lxc.id_map
+lxc.init.cmd                     text                  -        lxc.init_cmd
+lxc.init.cwd                     path
+lxc.init.gid                     uint                  -        lxc.init_gid
+lxc.init.groups                  groups                commas
+lxc.init.uid                     uint                  -        lxc.init_uid
+lxc.keyring.session              bool
+lxc.log.file                     path                  -        lxc.logfile
+lxc.log.level                    log_level             -        lxc.loglevel
+lxc.log.syslog                   syslog                -        lxc.syslog
+lxc.monitor.signal.pdeath        signal
+lxc.monitor.unshare              uint
+lxc.mount.auto                   mount_auto            words
+lxc.mount.entry                  text                  lines
+lxc.mount.fstab                  fstab                 -        lxc.mount
+lxc.namespace.clone              namespaces            words
+lxc.namespace.keep               namespaces            words
+lxc.namespace.share.             text
+lxc.net                          nothing               -        lxc.network
+lxc.net.N                        nothing
+lxc.net.N.flags                  flags
+lxc.net.N.hwaddr                 mac
+lxc.net.N.ipv4.address           ipv4                  lines
+lxc.net.N.ipv4.gateway           ipv4_gateway
+lxc.net.N.ipv6.address           ipv6                  lines
+lxc.net.N.ipv6.gateway           ipv6_gateway
+lxc.net.N.ipvlan.isolation       ipvlan_isolation      -        -                          ipvlan
+lxc.net.N.ipvlan.mode            ipvlan_mode           -        -                          ipvlan
+lxc.net.N.l2proxy                bool
+lxc.net.N.link                   interface
+lxc.net.N.macvlan.mode           macvlan_mode          -        -                          macvlan
+lxc.net.N.mtu                    uint
+lxc.net.N.name                   interface
+lxc.net.N.script.down            text
+lxc.net.N.script.up              text
+lxc.net.N.type                   net_type
+lxc.net.N.veth.ipv4.route        ipv4_route            lines    -                          veth
+lxc.net.N.veth.ipv6.route        ipv6_route            lines    -                          veth
+lxc.net.N.veth.mode              veth_mode             -        -                          veth
+lxc.net.N.veth.n_rxqueues        positive              -        -                          veth
+lxc.net.N.veth.n_txqueues        positive              -        -                          veth
+lxc.net.N.veth.pair              interface             -        -                          veth
+lxc.net.N.veth.vlan.id           bridge_vlan_or_none   -        -                          veth
+lxc.net.N.veth.vlan.tagged.id    bridge_vlan           lines    -                          veth
+lxc.net.N.vlan.id                u16                   -        -                          vlan
+lxc.no_new_privs                 bool
+lxc.prlimit                      nothing               -        lxc.limit
+lxc.prlimit.                     prlimit               -        lxc.limit.
+lxc.proc                         nothing
+lxc.proc.                        text                  lines
+lxc.pty.max                      uint                  -        lxc.pts
+lxc.rootfs.managed               bool
+lxc.rootfs.mount                 path
+lxc.rootfs.options               root_options
+lxc.rootfs.path                  path                  -        lxc.rootfs
+lxc.sched.core                   bool
+lxc.seccomp.allow_nesting        bool
+lxc.seccomp.notify.cookie        text
+lxc.seccomp.notify.proxy         unix_socket
+lxc.seccomp.profile              path                  -        lxc.seccomp
+lxc.selinux.context              text                  -        lxc.se_context
+lxc.selinux.context.keyring      text
+lxc.signal.halt                  signal                -        lxc.haltsignal
+lxc.signal.reboot                signal                -        lxc.rebootsignal
+lxc.signal.stop                  signal                -        lxc.stopsignal
+lxc.start.auto                   bool
+lxc.start.delay                  uint
+lxc.start.order                  int
+lxc.sysctl                       nothing
+lxc.sysctl.                      text
+lxc.time.offset.boot             time_offset
+lxc.time.offset.monotonic        time_offset
+lxc.tty.dir                      text                  -        lxc.devttydir
+lxc.tty.max                      uint                  -        lxc.tty
+lxc.rootfs.backend               dropped               -        lxc.rootfs.backend
+lxc.kmsg                         dropped               -        lxc.kmsg
+lxc.pivotdir                     dropped               -        lxc.pivotdir
+"""  # The last three are gone since 2.1: the first became a part of lxc.rootfs.path, the others did nothing any more.
+
+
+def _row(line: str) -> Key:
+    return Key(*["" if cell == "-" else cell for cell in line.split()])
+
+
+KEYS = tuple(map(_row, _TABLE.strip().splitlines()))
 
 _MODERN = {key.name: key for key in KEYS if key.kind != "dropped"}
 _LEGACY = {key.legacy: key for key in KEYS if key.legacy}

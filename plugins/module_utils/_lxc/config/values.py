@@ -209,7 +209,7 @@ _CHECKS: dict[str, tuple[Callable[[str], bool], str]] = {
     "directory_name": ((lambda text: "/" not in text and text not in (".", "..")), "the name of one directory"),
     "root_options": (_are_root_options, "mount options, and no create=, optional or relative, which are for lxc.mount.entry"),
     "unix_socket": (_pattern(r"unix:[/@].{1,106}"), "unix: and the path of a socket"),
-    "time_offset": (_pattern(r"[+-]?[0-9]+( ?s|ns)|\+?[0-9]+( ?[hm]|[mu]s)"), "a whole number with h, m, s, ms, us or ns; a negative one with s or ns"),
+    "time_offset": (_pattern(r"[+-]?[0-9]+( ?s|ns)|\+?[0-9]+( ?[hm]|[mu]s)"), "a whole number with h, m, s, ms, us or ns"),
     "prlimit": ((lambda text: bool(limit(text))), "SOFT or SOFT:HARD, each a number or unlimited"),
     "flags": ((lambda text: text.lower() == "up"), "up"),
     "mac": (_pattern(r"[0-9A-Fa-fxX]{2}(:[0-9A-Fa-fxX]{2}){5}"), "a MAC address, where an x stands for a random digit"),
