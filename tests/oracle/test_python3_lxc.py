@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import keys, parser, writer
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import edit, keys, parser, writer
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 PYTHON = "/usr/bin/python3"
@@ -236,6 +236,60 @@ def test_what_lxc_saves_we_load_with_equal_values(ask: Ask) -> None:
     answers = ask([{"set": pairs} for pairs in sets])
     assert [pairs for pairs, answer in zip(sets, answers) if not answer["saved"]] == []
     assert [found for answer in answers for found in differences(answer["saved"], answer)] == []
+
+
+# What LXC 1.0 to 2.1 wrote; LXC refuses it since 3.0.
+LEGACY = """\
+lxc.utsname = p1
+lxc.pts = 1024
+lxc.tty = 4
+lxc.devttydir = lxc
+lxc.kmsg = 0
+lxc.pivotdir = lxc_putold
+lxc.arch = amd64
+lxc.aa_profile = unconfined
+lxc.aa_allow_incomplete = 1
+lxc.se_context = system_u:system_r:lxc_t:s0
+lxc.seccomp = /usr/share/lxc/config/common.seccomp
+lxc.id_map = u 0 100000 65536
+lxc.mount = /var/lib/lxc/p1/fstab
+lxc.mount.entry = /dev/dri dev/dri none bind,optional,create=dir
+lxc.rootfs.backend = dir
+lxc.rootfs = /var/lib/lxc/p1/rootfs
+lxc.console = none
+lxc.haltsignal = SIGRTMIN+4
+lxc.rebootsignal = SIGTERM
+lxc.stopsignal = SIGRTMIN+14
+lxc.loglevel = 1
+lxc.logfile = /dev/null
+lxc.syslog = daemon
+lxc.init_cmd = /sbin/init
+lxc.init_uid = 0
+lxc.init_gid = 0
+lxc.limit.nofile = 1024
+lxc.cgroup.devices.deny = a
+lxc.cgroup.devices.allow = c *:* m
+lxc.network.type = veth
+lxc.network.flags = up
+lxc.network.link = lxcbr0
+lxc.network.hwaddr = 00:16:3e:01:02:03
+lxc.network.veth.pair = p1-0
+lxc.network.ipv4 = 10.0.3.5/24 10.0.3.255
+lxc.network.ipv4.gateway = auto
+lxc.network.ipv6 = fd00::5/64
+lxc.network.type = vlan
+lxc.network.vlan.id = 7
+lxc.network.script.up = /bin/true
+lxc.network.type = macvlan
+lxc.network.macvlan.mode = bridge
+lxc.network.mtu = 1400
+"""
+
+
+def test_an_upgraded_legacy_file_is_one_that_lxc_reads_as_we_read_the_old(ask: Ask) -> None:
+    upgraded = edit.edit(LEGACY, {"lxc.start.auto": "1"})
+    assert differences(upgraded, ask([{"text": upgraded}])[0]) == []
+    assert ours(upgraded) == ours(LEGACY + "lxc.start.auto = 1\n")
 
 
 # How lines are read and what they do to each other.
