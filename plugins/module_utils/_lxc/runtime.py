@@ -176,14 +176,16 @@ def _verify_copy(directory: str, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         with open(f"{directory}/_lxc/{name}", "rb") as file:
             if file.read() != content:
-                raise StepError("runtime", "Trust", f"{directory}/_lxc/{name}", text="it is not what it was written as; remove the directory")
+                raise StepError(
+                    "runtime", "Trust", f"{directory}/_lxc/{name}", text="it was changed after it was written; remove the directory"
+                )
 
 
 def _library() -> str:
     """The directory that pyroute2 is imported from; found without importing it."""
     found = importlib.util.find_spec("pyroute2")
     if found is None or not found.submodule_search_locations:
-        raise Unsupported(f"{sys.executable} has no pyroute2", "Install it on the target: apt install python3-pyroute2, or pip install pyroute2")
+        raise Unsupported(f"{sys.executable} has no pyroute2", "Install it there: apt install python3-pyroute2, or pip install pyroute2")
     return os.path.dirname(next(iter(found.submodule_search_locations)))
 
 
@@ -199,7 +201,8 @@ def _spawn(directory: str) -> None:
     said = _read_with_deadline(read_fd)
     os.close(read_fd)
     if said != "ready":
-        raise StepError("monitor", "Start", "the monitor", text=said or "it ended without a word", log=_log_tail(), hint=f"See {paths.MONITOR_LOG}")
+        text = said or "it ended without a word"
+        raise StepError("monitor", "Start", "the monitor", text=text, log=_log_tail(), hint=f"See {paths.MONITOR_LOG}")
 
 
 def _log_tail() -> list[str]:

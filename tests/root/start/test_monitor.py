@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
@@ -96,7 +96,17 @@ def test_a_socket_that_somebody_else_holds_is_named(box):
     box.start()
 
 
-@pytest.mark.parametrize("junk", [b"", b"short", b"\xff" * 16, b"\x03\0\0\0\xff\xff\xff\x7f" + b"\0" * 8, b"\x07\0\0\0\x04\0\0\0" + b"\0" * 8 + b"abcd", b"\x63\0\0\0" + b"\0" * 12])
+JUNK = {
+    "nothing": b"",
+    "short": b"short",
+    "all ones": b"\xff" * 16,
+    "a huge payload": b"\x03\0\0\0\xff\xff\xff\x7f" + b"\0" * 8,
+    "an unterminated text": b"\x07\0\0\0\x04\0\0\0" + b"\0" * 8 + b"abcd",
+    "an unknown command": b"\x63\0\0\0" + b"\0" * 12,
+}
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
 def test_junk_on_the_command_socket_drops_that_client_only(box, junk):
     box.start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -133,8 +143,7 @@ def test_a_process_of_a_container_may_not_stop_another(make_box, until):
 
 
 def test_the_monitor_is_a_daemon_of_its_own(monitor):
-    status = dict(line.split(":\t") for line in Path(f"/proc/{monitor}/status").read_text().splitlines() if ":\t" in line)
-    assert status["Name"] == "hostkit-lxc"
+    assert process.status(monitor)["Name"] == "hostkit-lxc"
     assert os.getsid(monitor) != os.getsid(0)
     assert os.readlink(f"/proc/{monitor}/cwd") == "/"
     own = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()}

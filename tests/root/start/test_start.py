@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
@@ -45,7 +46,7 @@ def test_init_has_nothing_of_the_task_that_started_it(box):
     box.kill()
     box.configure("lxc.init.cmd = /bin/sleep 1000")
     box.start()
-    status = dict(line.split(":\t") for line in Path(f"/proc/{box.pid}/status").read_text().splitlines() if ":\t" in line)
+    status = process.status(box.pid)
     assert int(status["SigIgn"], 16) == 0
     assert int(status["SigBlk"], 16) == 0
     assert int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
@@ -54,12 +55,12 @@ def test_init_has_nothing_of_the_task_that_started_it(box):
 def test_capabilities_are_dropped_and_kept(make_box):
     dropping = make_box("s1", "lxc.cap.drop = sys_module mac_admin", "lxc.cap.drop = 25")
     dropping.start()
-    bounding = int([line for line in Path(f"/proc/{dropping.pid}/status").read_text().splitlines() if line.startswith("CapBnd")][0].split()[1], 16)
+    bounding = int(process.status(dropping.pid)["CapBnd"], 16)
     assert not bounding & (1 << 16 | 1 << 33 | 1 << 25)
     assert bounding & 1 << 21
     keeping = make_box("s2", "lxc.cap.keep = kill chown")
     keeping.start()
-    bounding = int([line for line in Path(f"/proc/{keeping.pid}/status").read_text().splitlines() if line.startswith("CapBnd")][0].split()[1], 16)
+    bounding = int(process.status(keeping.pid)["CapBnd"], 16)
     assert bounding == 1 << 5 | 1 << 0
 
 
@@ -88,8 +89,10 @@ def test_the_console_is_init_s_terminal_and_ttys_can_be_taken(make_box):
 
 def test_mount_auto_protects_proc_and_sys(make_box):
     box = make_box("s1", "lxc.mount.auto = proc:mixed sys:mixed")
-    box.init("echo 1 > /proc/sys/kernel/sysrq; echo $? > /tmp/sysrq; echo b > /proc/sysrq-trigger; echo $? > /tmp/trigger; "
-             "echo 1 > /proc/sys/net/ipv4/ip_forward; echo $? > /tmp/net; echo x > /sys/kernel/uevent_helper; echo $? > /tmp/sys; touch /tmp/done")
+    box.init(
+        "echo 1 > /proc/sys/kernel/sysrq; echo $? > /tmp/sysrq; echo b > /proc/sysrq-trigger; echo $? > /tmp/trigger; "
+        "echo 1 > /proc/sys/net/ipv4/ip_forward; echo $? > /tmp/net; echo x > /sys/kernel/uevent_helper; echo $? > /tmp/sys; >/tmp/done"
+    )
     (box.root / "proc").rmdir()
     box.start()
     box.wait_for_file()
@@ -174,7 +177,8 @@ def test_what_fails_is_named(make_box):
 
 
 def test_environment_arch_and_working_directory(make_box):
-    box = make_box("s1", "lxc.environment = A=b c", "lxc.environment = PATH", "lxc.init.cwd = /root", "lxc.no_new_privs = 1", "lxc.mount.auto = proc")
+    lines = ("lxc.environment = A=b c", "lxc.environment = PATH", "lxc.init.cwd = /root", "lxc.no_new_privs = 1", "lxc.mount.auto = proc")
+    box = make_box("s1", *lines)
     box.init("env > /tmp/env; pwd > /tmp/pwd; grep NoNewPrivs /proc/self/status > /tmp/nnp; touch /tmp/done")
     box.start()
     box.wait_for_file()

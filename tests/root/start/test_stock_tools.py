@@ -11,7 +11,6 @@ import subprocess
 import time
 
 import pytest
-
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 
@@ -22,7 +21,8 @@ def lxc(tool: str, box, *arguments: str, timeout: float = 60) -> subprocess.Comp
             pytest.fail(f"lxc-{tool} is not installed")
         pytest.skip(f"lxc-{tool} is not installed")
     name = [] if tool == "ls" else ["-n", box.container.name]
-    return subprocess.run([program, "-P", box.container.lxc_path, *name, *arguments], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    command = [program, "-P", box.container.lxc_path, *name, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
 
 def test_lxc_info(box):

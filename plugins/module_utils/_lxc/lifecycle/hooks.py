@@ -57,9 +57,7 @@ def run_network(direction: str, network: Network, host_name: str, config: Config
         _run(script, f"lxc.net.{network.index}.script.{direction}", words, more, config, env, log)
 
 
-def _run(
-    script: str, key: str, words: Sequence[str], more: Mapping[str, str], config: Config, env: Mapping[str, str], log: Log
-) -> None:
+def _run(script: str, key: str, words: Sequence[str], more: Mapping[str, str], config: Config, env: Mapping[str, str], log: Log) -> None:
     new_style = config.get_int("lxc.hook.version", 0) == 1
     command = f"exec {script}" if new_style else f"exec {script} {' '.join(shlex.quote(word) for word in words)}"
     log.write("INFO", f"Run {key}: {script}")

@@ -195,5 +195,3 @@ def _terminal(terminal_fd: int) -> None:
         os.dup2(terminal_fd, fd)
     if terminal_fd > 2:
         os.close(terminal_fd)
-
-

@@ -13,6 +13,7 @@ import errno
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from ..cgroup import layout
@@ -76,7 +77,7 @@ def _tty(client: Client, request: Request, _payload: bytes) -> Answer:
     for number, fd in enumerate(record.tty_fds, 1):
         if number not in record.tty_owners and wanted in (-1, number):
             record.tty_owners[number] = client.fd
-            client.on_close.append(lambda: record.tty_owners.pop(number, None))
+            client.on_close.append(partial(record.tty_owners.pop, number, None))
             return Answer(0, number, fds=(os.dup(fd),), keep=True)
     return Answer(-errno.EBADF)
 

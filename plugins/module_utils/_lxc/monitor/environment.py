@@ -93,5 +93,9 @@ def restore_limits() -> None:
 
 def _differences() -> list[str]:
     own, first = process.status(os.getpid()), process.status(1)
-    words = {"NoNewPrivs": "no_new_privs is set", "Seccomp": "a seccomp filter is on", "CapBnd": "the capability bounding set differs from process 1's"}
+    words = {
+        "NoNewPrivs": "no_new_privs is set",
+        "Seccomp": "a seccomp filter is on",
+        "CapBnd": "the capability bounding set differs from process 1's",
+    }
     return [text for key, text in words.items() if own.get(key) != first.get(key)]

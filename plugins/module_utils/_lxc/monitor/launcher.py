@@ -85,5 +85,3 @@ def error(message: dict[str, Any]) -> LxcError:
 def peer(end: socket.socket) -> tuple[int, int, int]:
     """(pid, uid, gid) of who is at the other end."""
     return sockets.peer_credentials(end)
-
-
