@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import credentials, libc, mount_old
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_child
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
 
 # What an audit hook may see between the container's mount namespace and the command.
@@ -160,3 +161,36 @@ def test_the_hosts_null_device_is_not_handed_in(container):
     )
     assert b"pipe:" in result.stdout
     assert os.stat("/dev/null").st_mode & 0o666 == 0o666
+
+
+def test_inheritable_capabilities_of_the_caller_stay_outside(container, in_child):
+    """CVE-2022-24769"""
+
+    def inherited():
+        now = credentials.capget()
+        credentials.capset(now.effective, now.permitted, now.permitted)
+        assert credentials.capget().inheritable
+        result = attach(container, AttachRequest(["grep", "-E", "CapInh|CapAmb", "/proc/self/status"], user="alice", elevated=True))
+        return [int(line.split()[1], 16) for line in result.stdout.decode().splitlines()]
+
+    assert in_child(inherited) == [0, 0]
+
+
+def test_a_descriptor_that_was_left_open_leads_nowhere(tmp_path, in_child):
+    """The last fence of CVE-2024-21626, alone: a directory outside the root is seen to be outside."""
+
+    def enter():
+        (tmp_path / "proc").mkdir()
+        mount_old.mount("/proc", str(tmp_path / "proc"), "", libc.MS_BIND)
+        outside_fd = os.open("/", os.O_PATH)
+        os.chroot(tmp_path)
+        os.chdir("/")
+        attach_child._change_directory([b"/proc/self/fd/%d" % outside_fd, b"/"])
+        inside = os.getcwd()
+        try:
+            attach_child._change_directory([b"/proc/self/fd/%d" % outside_fd])
+        except errors.StepError:
+            return inside
+        return "entered"
+
+    assert in_child(enter) == "/"
