@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import os
-import shutil
+import select
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional
 
+from . import process
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CHUNK = 65536
 
 
 class Result(NamedTuple):
@@ -26,7 +29,11 @@ class Result(NamedTuple):
 
 def which(name: str) -> Optional[str]:
     """Where a program is, looked for in the system's directories whatever the caller's PATH says."""
-    return shutil.which(name, path=_PATH)
+    for directory in _PATH.split(":"):
+        path = f"{directory}/{name}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def run(
@@ -40,57 +47,109 @@ def run(
 ) -> Result:
     """Run it to its end, in the C locale. `on_line` is given each line of output and of errors as it comes.
 
-    `timeout` seconds later the program and what it started are killed, which shows as status -9.
-    Raises OSError when it cannot be started.
+    After `timeout` seconds it is killed with all of its process group, which shows as status -9. What it leaves running in the
+    background is not waited for. Raises OSError when it cannot be started.
     """
     environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(env or {})}
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,
         env=environment,
         cwd=cwd,
         start_new_session=True,
     )
-    timer = threading.Timer(timeout, _kill_group, [process.pid]) if timeout is not None else None
-    try:
-        if timer:
-            timer.start()
-        stdout, stderr = _follow(process, stdin, on_line) if on_line else process.communicate(stdin)
-    except BaseException:
-        _kill_group(process.pid)
-        process.wait()
-        raise
-    finally:
-        if timer:
-            timer.cancel()
-    return Result(process.returncode, stdout.decode("utf-8", "surrogateescape"), stderr.decode("utf-8", "surrogateescape"))
+    with started:  # waits and closes, also after the caller's interrupt, at which it is killed
+        conversation = _Conversation(started, stdin or b"", on_line)
+        conversation.follow(None if timeout is None else time.monotonic() + timeout)
+    return Result(started.returncode, *(_text(data) for data in conversation.outputs()))
 
 
-def _kill_group(pid: int) -> None:
+def _kill(started: subprocess.Popen[bytes]) -> None:
+    """The whole group; its leader has not been waited for, so the number is still its own."""
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(started.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return
+        pass
 
 
-def _follow(process: subprocess.Popen[bytes], stdin: Optional[bytes], on_line: Callable[[str], None]) -> tuple[bytes, bytes]:
-    """Read both streams as they come, each in a thread of its own."""
-    chunks: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
-    def read(name: str) -> None:
-        for line in getattr(process, name):
-            chunks[name].append(line)
-            on_line(line.decode("utf-8", "backslashreplace").rstrip("\r\n"))
 
-    threads = [threading.Thread(target=read, args=[name], daemon=True) for name in chunks]
-    for thread in threads:
-        thread.start()
-    if process.stdin is not None:
-        process.stdin.write(stdin or b"")
-        process.stdin.close()
-    for thread in threads:
-        thread.join()
-    process.wait()
-    return b"".join(chunks["stdout"]), b"".join(chunks["stderr"])
+class _Conversation:
+    """The three streams of a process: what goes in, what came out, what is left of a line."""
+
+    def __init__(self, started: subprocess.Popen[bytes], stdin: bytes, on_line: Optional[Callable[[str], None]]) -> None:
+        self._started = started
+        self._unsent = stdin
+        self._on_line = on_line
+        self._order = [stream.fileno() for stream in (started.stdout, started.stderr) if stream]
+        self._read = {fd: bytearray() for fd in self._order}
+        self._shown = dict.fromkeys(self._order, 0)
+        self._poll = select.poll()
+        for fd in self._order:
+            os.set_blocking(fd, False)
+            self._poll.register(fd, select.POLLIN)
+        if started.stdin:
+            os.set_blocking(started.stdin.fileno(), False)
+            self._poll.register(started.stdin.fileno(), select.POLLOUT)
+
+    def outputs(self) -> list[bytes]:
+        return [bytes(self._read[fd]) for fd in self._order]
+
+    def follow(self, deadline: Optional[float]) -> None:
+        """Until the process has ended, and what it wrote by then is read."""
+        pidfd = process.pidfd_open(self._started.pid)
+        self._poll.register(pidfd, select.POLLIN)
+        ended = False
+        try:
+            while not ended:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+                ready = [fd for fd, _event in self._poll.poll(left)]
+                if not ready:
+                    _kill(self._started)
+                    deadline = None
+                ended = pidfd in ready
+                for fd in self._order if ended else ready:
+                    self._attend(fd)
+        except BaseException:
+            _kill(self._started)
+            raise
+        finally:
+            os.close(pidfd)
+        for fd in self._order:
+            self._show(fd, len(self._read[fd]))
+
+    def _attend(self, fd: int) -> None:
+        try:
+            if fd not in self._read:
+                self._send(fd)
+            while fd in self._read:
+                data = os.read(fd, _CHUNK)
+                if not data:
+                    self._poll.unregister(fd)
+                    break
+                self._read[fd] += data
+                self._show(fd, self._read[fd].rfind(b"\n") + 1)
+        except (BlockingIOError, KeyError):  # nothing more for now; or it was unregistered already
+            return
+
+    def _send(self, fd: int) -> None:
+        try:
+            self._unsent = self._unsent[os.write(fd, self._unsent[:_CHUNK]) :]
+        except BrokenPipeError:  # it does not want to read all of it
+            self._unsent = b""
+        if not self._unsent and self._started.stdin:
+            self._poll.unregister(fd)
+            self._started.stdin.close()
+
+    def _show(self, fd: int, end: int) -> None:
+        if self._on_line is None or end <= self._shown[fd]:
+            return
+        lines = bytes(self._read[fd][self._shown[fd] : end])
+        self._shown[fd] = end
+        for line in lines.splitlines():
+            self._on_line(_text(line))

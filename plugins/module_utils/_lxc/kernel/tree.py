@@ -28,8 +28,7 @@ def copy(source: str, target: str) -> None:
     argv = ["cp", "-R", "-P", "-x", "-T", preserved, "--sparse=auto", "--reflink=auto", "--", f"{source}/.", target]
     result = command.run(argv)
     if result.rc:
-        text = result.stderr if isinstance(result.stderr, str) else result.stderr.decode("utf-8", "replace")
-        raise OSError(errno.EIO, f"cp: {text.strip()[-300:] or f'exit status {result.rc}'}", source)
+        raise OSError(errno.EIO, f"cp: {result.stderr.strip()[-300:] or f'exit status {result.rc}'}", source)
 
 
 def mounts_below(path: str) -> list[str]:

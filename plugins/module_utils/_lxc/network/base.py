@@ -12,25 +12,33 @@ from ..paths import Container
 
 MARK = "hostkit-lxc"
 _NAME_LIMIT = 15  # IFNAMSIZ - 1, netdevice(7)
+_ALIAS_LIMIT = 255  # IFALIASZ - 1, linux/if.h
 
 
 class Created(NamedTuple):
-    """One interface: which `lxc.net.N`, its type, its name on the host and in the container, gateways with `auto` resolved."""
+    """One interface: which `lxc.net.N`, its type, its name on the host, the one that it was given in the container's namespace and
+    the one that it shall have there, gateways with `auto` resolved, and the mark that the host's end bears."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     type: str
     host_name: str
+    peer_name: str
     name: str
     gateway4: str
     gateway6: str
+    mark: str
 
 
 def host_name(container: Container, index: int) -> str:
     """A name that only this interface of this container has, at each start the same."""
-    key = f"{container.directory}\0{index}".encode("utf-8", "surrogateescape")
-    return "veth" + hashlib.sha256(key).hexdigest()[: _NAME_LIMIT - len("veth") - 3]
+    return "veth" + _digest(f"{container.directory}\0{index}")[: _NAME_LIMIT - len("veth")]
 
 
 def mark(container: Container, index: int) -> str:
     """What is written into the interface's alias, so that a leftover is known for ours."""
-    return f"{MARK} {container.directory} {index}"
+    text = f"{MARK} {container.directory} {index}"
+    return text if len(text.encode("utf-8", "surrogateescape")) <= _ALIAS_LIMIT else f"{MARK} {_digest(container.directory)} {index}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -15,8 +15,8 @@ from .base import Created
 if TYPE_CHECKING:
     from ..config.model import Network
 
-# LXC's other types.
-_ABSENT = ("macvlan", "ipvlan", "vlan", "phys")
+# Without an interface of their own: `empty` has only lo, `none` the host's.
+_BARE = ("", "empty", "none")
 
 
 def shares_host(networks: Sequence[Network]) -> bool:
@@ -27,15 +27,15 @@ def shares_host(networks: Sequence[Network]) -> bool:
 def preload(networks: Sequence[Network]) -> None:
     """Import now what `configure_all` will use. Raises Unsupported for a type that cannot be made."""
     from ..kernel import netlink
-    from . import inside, veth
+    from . import inside as _inside  # noqa: F401
+    from . import veth
 
     netlink.preload()
     for network in networks:
-        if network.type in _ABSENT:
-            raise Unsupported(f"lxc.net.{network.index}.type = {network.type} cannot be made by this version", "Use veth, empty or none")
         if network.type == "veth":
             veth.check(network)
-    inside.preload()
+        elif network.type not in _BARE:
+            raise Unsupported(f"lxc.net.{network.index}.type = {network.type} cannot be made by this version", "Use veth, empty or none")
 
 
 def create(network: Network, container: Container, pid: int) -> Optional[Created]:
@@ -54,14 +54,15 @@ def configure_all(networks: Sequence[Network], listed: Sequence[Sequence[Any]], 
     """In the container's network namespace: lo, and each interface that was created. `listed` are Created as lists."""
     from . import inside
 
+    if not own_namespace:
+        return
+    inside.raise_loopback()
     by_index = {network.index: network for network in networks}
-    if own_namespace:
-        inside.raise_loopback()
-    for fields in listed:
-        made = created(fields)
+    # Names that the config wants come before those that may be any.
+    for made in sorted(map(created, listed), key=lambda one: not one.name):
         network = by_index[made.index]
         try:
-            inside.configure(network, made)
+            inside.configure(network, inside.rename(made))
         except OSError as error:
             raise _step("Configure", network, error) from error
 
