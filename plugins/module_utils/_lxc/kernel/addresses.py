@@ -82,14 +82,14 @@ def _setns(namespace_fd: int, path: str) -> None:
 
 def _links(link: socket.socket) -> Iterator[tuple[int, str]]:
     for body in _dump(link, _GETLINK, _LINK.size):
-        _, _, index, flags, _ = _LINK.unpack_from(body)
+        index, flags = _LINK.unpack_from(body)[2:4]
         if not flags & _IFF_LOOPBACK:
             yield index, _attributes(body[_LINK.size :])[_IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _addresses(link: socket.socket) -> Iterator[tuple[int, int, str]]:
     for body in _dump(link, _GETADDR, _ADDRESS.size):
-        family, _, flags, scope, index = _ADDRESS.unpack_from(body)
+        family, _prefix, flags, scope, index = _ADDRESS.unpack_from(body)
         attributes = _attributes(body[_ADDRESS.size :])
         address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
         if address and scope == _SCOPE_UNIVERSE and not flags & _IFA_F_TENTATIVE:
@@ -101,7 +101,7 @@ def _dump(link: socket.socket, kind: int, size: int) -> Iterator[bytes]:
     while True:
         data = link.recv(1 << 16)
         while data:
-            length, answer, _, _, _ = _HEADER.unpack_from(data)
+            length, answer = _HEADER.unpack_from(data)[:2]
             body, data = data[_HEADER.size : length], data[(length + 3) & ~3 :]
             if answer == _DONE:
                 return

@@ -62,7 +62,7 @@ def _own_values(one: Container) -> dict[str, object]:
 
 def backing_store(rootfs: str) -> str:
     """The backend's name from the prefix of `lxc.rootfs.path`; a bare path is a directory."""
-    prefix, colon, _ = rootfs.partition(":")
+    prefix, colon, _path = rootfs.partition(":")
     if not rootfs:
         return "none"
     return {"overlay": "overlayfs"}.get(prefix, prefix) if colon and "/" not in prefix else "dir"

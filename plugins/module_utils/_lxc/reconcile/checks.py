@@ -38,7 +38,7 @@ def check(params: Mapping[str, Any]) -> None:
 
 def check_condition(condition: str) -> None:
     """One item of wait_for."""
-    word, _, rest = condition.partition(":")
+    word, _colon, rest = condition.partition(":")
     if word in ("running", "ipv4", "ipv6", "systemd") and condition == word:
         return
     if word == "port" and rest.isdigit() and 0 < int(rest) < 65536:

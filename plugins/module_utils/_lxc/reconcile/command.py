@@ -59,7 +59,7 @@ class Command:
 
         params = self._params
         environment = {key: _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
-        user, _, group = params.get("user", "").partition(":")
+        user, _colon, group = params.get("user", "").partition(":")
         return AttachRequest(
             argv=self._argv,
             stdin=params["stdin"].encode("utf-8", "surrogateescape") if "stdin" in params else b"",

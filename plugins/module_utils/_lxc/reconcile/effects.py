@@ -57,7 +57,7 @@ class Effects:
     def start(self, desired: Desired) -> object:
         from .. import runtime
 
-        for _, error, warnings in runtime.start([desired.container], desired.wait_timeout, desired.log_file, desired.log_level):
+        for _container, error, warnings in runtime.start([desired.container], desired.wait_timeout, desired.log_file, desired.log_level):
             if error:
                 raise error
             return warnings

@@ -63,7 +63,7 @@ def _timed_out(one: Container, condition: str, timeout: float, seen: str) -> Tim
 
 def _check(condition: str) -> Callable[[Container], str]:
     """A function that returns "" when the condition is met, else what it saw."""
-    word, _, rest = condition.partition(":")
+    word, _colon, rest = condition.partition(":")
     if word == "port":
         return lambda one: _port(one, int(rest))
     if word == "path":
