@@ -29,8 +29,8 @@ def not_found(one: Container) -> NotFound:
     shown = ", ".join((near or names)[:10])
     known = f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
     return NotFound(
-        f"Container {one.name} does not exist in {one.lxc_path}, and no template says what to make it from. {known}",
-        hint="Check the spelling, or say template (none for an empty container)",
+        f"Container {one.name} does not exist in {one.lxc_path}. {known}",
+        hint="Check the spelling; lxc_container makes it when template says from what (none for an empty one)",
     )
 
 
