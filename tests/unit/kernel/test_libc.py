@@ -39,6 +39,8 @@ def test_an_error_is_the_class_that_its_errno_has() -> None:
     [
         ("x86_64", False, 56, 155),
         ("x86_64", True, 120, 217),
+        ("i686", False, 56, 155),  # personality(PER_LINUX32) of a 64-bit process
+        ("armv8l", False, 220, 41),
         ("aarch64", False, 220, 41),
         ("aarch64", True, 120, 218),
         ("s390x", False, 120, 217),

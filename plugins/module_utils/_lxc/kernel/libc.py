@@ -100,6 +100,8 @@ _OWN_NUMBERS = {
     "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288},
 }
 _NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
+# What uname(2) says to a 64-bit process of personality PER_LINUX32.
+_WIDE = {"i686": "x86_64", "i586": "x86_64", "i386": "x86_64", "armv8l": "aarch64", "armv7l": "aarch64", "ppcle": "ppc64le", "ppc": "ppc64"}
 
 _INT, _LONG, _ULONG, _TEXT = ctypes.c_int, ctypes.c_long, ctypes.c_ulong, ctypes.c_char_p
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -119,7 +121,7 @@ _bound: dict[str, Any] = {}
 def machine() -> str:
     """The architecture of this process, which on a 64-bit kernel may be a 32-bit one."""
     name = os.uname().machine
-    return _NARROW.get(name, name) if sys.maxsize < 2**32 else name
+    return (_NARROW if sys.maxsize < 2**32 else _WIDE).get(name, name)
 
 
 def number(name: str) -> int:
