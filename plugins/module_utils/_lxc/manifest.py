@@ -35,6 +35,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        interfaces,
         libc,
         mount,
         mount_old,
@@ -55,6 +56,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        interfaces,
         libc,
         mount,
         mount_old,
@@ -79,6 +81,9 @@ def lifecycle() -> tuple[object, ...]:
         attach_stream,
         attach_target,
         attach_user,
+        bridge,
+        bridge_dhcp,
+        bridge_firewall,
         clocks,
         create,
         dependents,
@@ -88,9 +93,6 @@ def lifecycle() -> tuple[object, ...]:
         exchange,
         finish,
         freeze,
-        hooks,
-        hostconf,
-        info,
     )
 
     return (
@@ -102,6 +104,9 @@ def lifecycle() -> tuple[object, ...]:
         attach_stream,
         attach_target,
         attach_user,
+        bridge,
+        bridge_dhcp,
+        bridge_firewall,
         clocks,
         create,
         dependents,
@@ -111,16 +116,13 @@ def lifecycle() -> tuple[object, ...]:
         exchange,
         finish,
         freeze,
-        hooks,
-        hostconf,
-        info,
     )
 
 
-def lifecycle_init() -> tuple[object, ...]:
-    from .lifecycle import init, lock, log, namespaces, newconfig, partial, start, start_errors, stop
+def lifecycle_hooks() -> tuple[object, ...]:
+    from .lifecycle import hooks, hostconf, info, init, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
 
-    return init, lock, log, namespaces, newconfig, partial, start, start_errors, stop
+    return hooks, hostconf, info, init, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
 
 
 def monitor() -> tuple[object, ...]:

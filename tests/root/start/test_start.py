@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
@@ -221,3 +221,27 @@ def test_an_overlay_keeps_the_lower_tree_untouched(make_box, tmp_path, until):
     until((upper / "tmp/done").exists, "init wrote to the upper tree")
     assert text(upper / "etc/new") == "written"
     assert not (box.root / "etc/new").exists()
+
+
+def test_what_is_not_applied_is_said(make_box):
+    box = make_box("s1", "lxc.seccomp.profile = /nowhere", "lxc.monitor.unshare = 1", "lxc.sched.core = 0", "a line that LXC ignores")
+    warnings = box.start()
+    assert [warning.split(" = ")[0] for warning in warnings if "not applied" in warning] == ["lxc.seccomp.profile", "lxc.monitor.unshare"]
+    assert any(f"{box.container.config}:" in warning for warning in warnings)
+
+
+def test_type_none_alone_shares_the_host_s_network(make_box):
+    box = make_box("s1", "lxc.net.0.type = none")
+    box.start()
+    assert os.readlink(f"/proc/{box.pid}/ns/net") == os.readlink("/proc/self/ns/net")
+    assert not client.clone_flags(box.container) & libc.CLONE_NEWNET
+
+
+def test_shared_and_kept_namespaces(make_box):
+    first = make_box("s1")
+    first.start()
+    second = make_box("s2", "lxc.namespace.share.ipc = s1", "lxc.namespace.keep = uts", "lxc.uts.name = other")
+    second.start()
+    assert os.readlink(f"/proc/{second.pid}/ns/ipc") == os.readlink(f"/proc/{first.pid}/ns/ipc")
+    assert os.readlink(f"/proc/{second.pid}/ns/uts") == os.readlink("/proc/self/ns/uts")
+    assert os.uname().nodename != "other"

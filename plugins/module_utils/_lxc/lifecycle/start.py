@@ -26,7 +26,7 @@ from ..kernel import libc, namespace, process
 from ..network import types
 from ..paths import Container
 from ..storage import backends
-from . import hooks, init, namespaces
+from . import hooks, init, namespaces, unapplied
 from .exchange import Exchange
 from .log import Log
 
@@ -89,8 +89,7 @@ def load(container: Container, log: Log) -> Config:
     config = parser.load(container.config)
     if not config.rootfs_path:
         raise StepError("config", "Read", container.config, text="lxc.rootfs.path is not set: a container must have a root of its own")
-    if config.get("lxc.seccomp.profile"):
-        config.warnings.append("lxc.seccomp.profile is not applied by this version")
+    config.warnings += unapplied.warnings(config)
     for warning in config.warnings:
         log.write("WARN", warning)
     return config
