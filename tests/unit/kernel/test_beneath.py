@@ -208,6 +208,31 @@ def test_make_file_refuses(root: Path, root_fd: int, path: str, expected: int) -
     assert sorted(os.listdir(root.parent)) == ["outside", "root"]
 
 
+def test_a_file_that_another_makes_first_is_named_and_not_opened(root: Path, root_fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the making a device may come there; opening it could act."""
+    real, looked = beneath.open_beneath, []
+
+    def open_beneath(dir_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0) -> int:
+        if path == "fifo" and not looked:
+            looked.append(path)
+            raise FileNotFoundError
+        return real(dir_fd, path, flags, mode)
+
+    monkeypatch.setattr(beneath, "open_beneath", open_beneath)
+    monkeypatch.setattr(os, "O_RDONLY", os.O_NONBLOCK)  # so that a wrong open of the FIFO does not wait for ever
+    fd = beneath.make_file(root_fd, "fifo")
+    assert looked
+    assert int(next(line for line in open(f"/proc/self/fdinfo/{fd}") if line.startswith("flags")).split()[1], 8) & os.O_PATH
+    os.close(fd)
+
+
+@pytest.mark.parametrize("flags", [os.O_PATH, READ, os.O_WRONLY | os.O_CREAT])
+def test_a_link_swapped_in_at_the_end_of_a_walk(root_fd: int, monkeypatch: pytest.MonkeyPatch, flags: int) -> None:
+    monkeypatch.setattr(beneath, "have_openat2", False)
+    monkeypatch.setattr(beneath._Walk, "is_link", lambda _self, _name: False)
+    assert code(beneath.open_beneath, root_fd, "absolute", flags) == errno.ELOOP
+
+
 def test_read_text(root_fd: int) -> None:
     assert beneath.read_text(root_fd, "absolute") == "mine"
     assert beneath.read_text(root_fd, "dir/link", 3) == "ins"
