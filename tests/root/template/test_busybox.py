@@ -67,7 +67,8 @@ def test_with_a_veth_and_no_dhcp_server_it_does_not_hang(host: Path, stock: Call
     made(host, "tbox", networks=networks)
     said = stock(
         "ip link add tbr0 type bridge; ip link set tbr0 up; lxc-start -P $P -n tbox; " + WAIT_UP.format("tbox") + "; "
-        "lxc-attach -P $P -n tbox -- /bin/sh -c 'cat /sys/class/net/eth0/address; ps'; lxc-stop -P $P -n tbox -t 20 --nokill; echo stopped $?"
+        "lxc-attach -P $P -n tbox -- /bin/sh -c 'cat /sys/class/net/eth0/address; ps'; "
+        "lxc-stop -P $P -n tbox -t 20 --nokill; echo stopped $?"
     )
     assert "udhcpc" in said and said.splitlines()[-1] == "stopped 0"
     assert said.splitlines()[0].startswith("00:16:3e:")
@@ -81,7 +82,8 @@ def test_it_gets_an_address_where_a_server_answers(host: Path, stock: Callable[[
         f"ip link add tbr0 type bridge; ip addr add 10.99.0.1/24 dev tbr0; ip link set tbr0 up; ip link set lo up; "
         f"dnsmasq --conf-file=/dev/null --interface=tbr0 --bind-interfaces --dhcp-range=10.99.0.10,10.99.0.20 --user=root "
         f"--pid-file={host}/dnsmasq.pid --dhcp-leasefile={host}/leases --port=0 --dhcp-option=6,10.99.0.1; "
-        "lxc-start -P $P -n tbox; for i in $(seq 150); do lxc-attach -P $P -n tbox -- ip -4 addr show dev eth0 2>/dev/null | grep -q 10.99 && break; "
+        "lxc-start -P $P -n tbox; for i in $(seq 150); do "
+        "lxc-attach -P $P -n tbox -- ip -4 addr show dev eth0 2>/dev/null | grep -q 10.99 && break; "
         "sleep 0.1; done; lxc-attach -P $P -n tbox -- ip -4 addr show dev eth0; lxc-attach -P $P -n tbox -- cat /etc/resolv.conf; "
         f"lxc-attach -P $P -n tbox -- ip route; lxc-stop -P $P -n tbox -k"
     )

@@ -127,8 +127,7 @@ def _find(options: base.Options) -> str:
 
 def _applets(source: str) -> list[str]:
     result = command.run([source, "--list-full"])
-    text = result.stdout if isinstance(result.stdout, str) else result.stdout.decode("utf-8", "replace")
-    found = [line for line in text.split() if line and not line.startswith("/") and ".." not in line]
+    found = [line for line in result.stdout.split() if line and not line.startswith("/") and ".." not in line]
     if result.rc or "sbin/init" not in found:
         raise StepError("template", "Use", source, text="it has no applet sbin/init", hint="Install busybox-static")
     return found

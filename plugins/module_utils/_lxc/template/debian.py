@@ -114,9 +114,8 @@ def host_arch() -> str:
     names = {"x86_64": "amd64", "aarch64": "arm64", "i686": "i386", "armv7l": "armhf", "ppc64le": "ppc64el"}
     if command.which("dpkg"):
         result = command.run(["dpkg", "--print-architecture"])
-        text = result.stdout if isinstance(result.stdout, str) else result.stdout.decode()
-        if result.rc == 0 and text.strip():
-            return text.strip()
+        if result.rc == 0 and result.stdout.strip():
+            return result.stdout.strip()
     return names.get(machine, machine)
 
 
@@ -158,8 +157,7 @@ def environment() -> dict[str, str]:
     found["DEBIAN_FRONTEND"] = "noninteractive"
     if command.which("apt-config"):
         result = command.run(["apt-config", "dump", "--format=%f %v%n", "Acquire::http::Proxy", "Acquire::https::Proxy"])
-        text = result.stdout if isinstance(result.stdout, str) else result.stdout.decode("utf-8", "replace")
-        for line in text.splitlines():
+        for line in result.stdout.splitlines():
             key, _blank, value = line.strip().partition(" ")
             if key in ("Acquire::http::Proxy", "Acquire::https::Proxy") and value and value != "DIRECT":
                 found["http_proxy" if "http:" in key else "https_proxy"] = value
