@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running containers for the tests of what works on anybody's container: a static busybox, begun by LXC's own lxc-start.
+"""Running containers for the tests of what works on anybody's container: a static busybox, begun by LXC's own lxc-start and by us.
 
-`STARTERS` is where another way to start them goes; every test that uses `containers` then runs with it, too.
+Every test that uses `containers` runs once with each of `STARTERS`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 
 BUSYBOX = "/bin/busybox"
@@ -54,7 +54,13 @@ def start_stock(container: paths.Container) -> None:
     assert done.returncode == 0, done.stderr + Path(container.directory, "log").read_text()
 
 
-STARTERS = {"stock": start_stock}
+def start_ours(container: paths.Container) -> None:
+    [(_container, error, _warnings)] = runtime.start([container], 30, log_level="DEBUG")
+    if error is not None:
+        raise error
+
+
+STARTERS = {"stock": start_stock, "ours": start_ours}
 
 
 class Containers:
@@ -118,10 +124,25 @@ def _skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(params=sorted(STARTERS))
-def containers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Containers]:
+def need_lxc() -> None:
+    """For what asks LXC's own tools."""
     if not shutil.which("lxc-start"):
         _skip_or_fail("lxc-start is not installed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_monitor() -> Iterator[None]:
+    """A monitor that the tests brought up ends with them."""
+    had = os.path.exists(paths.MONITOR_SOCKET)
+    yield
+    if not had and os.path.exists(paths.MONITOR_SOCKET):
+        runtime.stop_monitor()
+
+
+@pytest.fixture(params=sorted(STARTERS))
+def containers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Containers]:
+    if request.param == "stock":
+        need_lxc()
     if not os.access(BUSYBOX, os.X_OK):
         _skip_or_fail("busybox-static is not installed")
     if os.geteuid() != 0:

@@ -167,6 +167,9 @@ def test_a_daemon_that_was_begun_lives_on(containers, mark, elevated):
     container = containers.start()
     result = attach(container, AttachRequest(["sh", "-c", f"(setsid sleep {mark} &)"], elevated=elevated))
     assert result.rc == 0
+    end = time.monotonic() + 20
+    while not marked(mark):  # it may still be about to exec
+        assert time.monotonic() < end
     (pid,) = marked(mark)
     paths = cgroupfs.own_path(pid)
     assert not [path for path in paths.values() if ".lxc-attach-" in path]

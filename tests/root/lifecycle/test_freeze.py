@@ -14,6 +14,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, pa
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
+from stock import need_lxc
 
 COUNTING = """#!/bin/sh
 while :; do echo x >> /count; done
@@ -21,6 +22,7 @@ while :; do echo x >> /count; done
 
 
 def told_by_lxc(container):
+    need_lxc()
     command = ["lxc-info", "-P", container.lxc_path, "-n", container.name, "-s", "-H"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -41,6 +43,7 @@ def test_freeze_and_thaw(containers):
 
 
 def test_lxcs_own_freeze_is_understood(containers):
+    need_lxc()
     container = containers.start()
     subprocess.run(["lxc-freeze", "-P", container.lxc_path, "-n", container.name], check=True)
     assert freeze.freeze(container) is False

@@ -6,3 +6,4 @@
 from __future__ import annotations
 
 from stock import containers as containers
+from stock import end_of_monitor as end_of_monitor

@@ -14,9 +14,11 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
+from stock import need_lxc
 
 
 def lxc(tool, container, *arguments):
+    need_lxc()
     command = [tool, "-P", container.lxc_path, "-n", container.name, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
