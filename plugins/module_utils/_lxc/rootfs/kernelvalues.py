@@ -27,7 +27,7 @@ def write_all(config: Config) -> None:
         for key, path, value in values:
             _write(proc_fd, key, path, value)
     finally:
-        os.close(proc_fd)
+        mount.discard(proc_fd)
 
 
 def _path(key: str) -> str:
