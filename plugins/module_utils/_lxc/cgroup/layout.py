@@ -113,8 +113,8 @@ def _inherit_cpuset(directory: str) -> None:
     cgroupfs.write(directory, "cgroup.clone_children", "1")
 
 
-def enter_own(name: str) -> list[str]:
-    """Move the calling process to a cgroup of that name below every hierarchy's root; returns what could not be, in words.
+def enter_own(name: str, pid: int = 0) -> list[str]:
+    """Move that process (0: the calling one) to a cgroup of that name below every hierarchy's root; returns what could not be, in words.
 
     What stays in the cgroup of a session or of a unit is accounted to it, and ended with it.
     """
@@ -123,7 +123,7 @@ def enter_own(name: str) -> list[str]:
         cgroup = Cgroup(hierarchy.controllers, hierarchy.mount_point, f"/{name}", hierarchy.version)
         try:
             _make_one(cgroup)
-            cgroupfs.attach(cgroup.directory, os.getpid())
+            cgroupfs.attach(cgroup.directory, pid or os.getpid())
         except OSError as error:
             problems.append(f"{cgroup.directory} could not be entered: {error.strerror}")
     return problems
