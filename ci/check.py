@@ -11,6 +11,7 @@ Steps that only compute run two at a time; those that use the kernel or the cloc
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -114,7 +115,9 @@ class Runner:
     def run(self, step: Step) -> None:
         log = LOG / f"{step.name}.log"
         began = time.monotonic()
-        with log.open("wb") as stream:
+        # Two runs in one checkout take turns: a step begins by laying its copy of the tree anew.
+        with (LOG / f"{step.name}.lock").open("w") as lock, log.open("wb") as stream:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             status = bounded_call(step.command, stream)
         with self._printing:
             self._report(step, status, time.monotonic() - began, log.read_text(encoding="utf-8", errors="replace"))

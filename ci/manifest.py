@@ -32,10 +32,15 @@ def function(package: str, names: list[str], at: int) -> str:
     returned = f"    return ({listed},)\n" if len(names) == 1 else f"    return {listed}\n"
     if len(returned) > 140:
         returned = "    return (\n" + "".join(f"        {name},\n" for name in names) + "    )\n"
-    return textwrap.dedent(f'''
+    return (
+        textwrap.dedent(f"""
 
 def {package or "leaves"}{"_" + names[0] if at else ""}() -> tuple[object, ...]:
-''') + imported + "\n" + returned
+""")
+        + imported
+        + "\n"
+        + returned
+    )
 
 
 def text() -> str:
