@@ -139,6 +139,7 @@ def network() -> tuple[object, ...]:
 
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
+        bridge,
         checks,
         command,
         container,
@@ -157,7 +158,25 @@ def reconcile() -> tuple[object, ...]:
         work,
     )
 
-    return checks, command, container, desired, drift, effects, facts, fleet, inside, missing, observe, options, plan, removal, wait, work
+    return (
+        bridge,
+        checks,
+        command,
+        container,
+        desired,
+        drift,
+        effects,
+        facts,
+        fleet,
+        inside,
+        missing,
+        observe,
+        options,
+        plan,
+        removal,
+        wait,
+        work,
+    )
 
 
 def rootfs() -> tuple[object, ...]:

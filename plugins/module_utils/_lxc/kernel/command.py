@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional
 
-from . import process
-
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CHUNK = 65536
 
@@ -75,6 +73,15 @@ def _kill(started: subprocess.Popen[bytes]) -> None:
         pass
 
 
+def _pidfd_open(pid: int) -> int:
+    """Python's own where it was built with one; ours loads much more."""
+    if hasattr(os, "pidfd_open"):
+        return os.pidfd_open(pid)
+    from . import process
+
+    return process.pidfd_open(pid)
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
@@ -102,7 +109,7 @@ class _Conversation:
 
     def follow(self, deadline: Optional[float]) -> None:
         """Until the process has ended, and what it wrote by then is read."""
-        pidfd = process.pidfd_open(self._started.pid)
+        pidfd = _pidfd_open(self._started.pid)
         self._poll.register(pidfd, select.POLLIN)
         ended = False
         try:

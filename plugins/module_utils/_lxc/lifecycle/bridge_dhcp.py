@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 from .. import paths
 from ..errors import StepError, Unsupported
-from ..kernel import command, process
+from ..kernel import command
 
 _USERS = ("lxc-dnsmasq", "dnsmasq")
 _STOP_TIMEOUT = 5.0
@@ -141,6 +141,8 @@ def stop(name: str) -> None:
 
 
 def _end(name: str) -> None:
+    from ..kernel import process
+
     number = pid(name)
     if number is None:
         return
