@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the message classes come in, what the kernel's errors become, and reading as any user."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import Unsupported
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import netlink
+
+TESTS = str(Path(__file__).resolve().parents[2])
+HEAD = f"""
+import json, sys
+sys.path.insert(0, {TESTS!r})
+import conftest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import netlink
+loaded = lambda: sorted(name for name in sys.modules if name.partition(".")[0] == "pyroute2")
+"""
+
+needs_pyroute2 = pytest.mark.skipif(importlib.util.find_spec("pyroute2") is None, reason="pyroute2 is not installed")
+
+
+def run(program):
+    ran = subprocess.run([sys.executable, "-c", HEAD + program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@needs_pyroute2
+def test_the_package_itself_is_not_loaded_and_no_trace_is_left():
+    loaded, late = run(
+        "netlink.preload()\n"
+        "before = set(sys.modules)\n"
+        "with netlink.Netlink() as links: links.links(), links.find('lo'), links.addresses(1, 4)\n"
+        "print(json.dumps([loaded(), sorted(set(sys.modules) - before)]))"
+    )
+    assert loaded == []
+    assert late == []
+
+
+@needs_pyroute2
+@pytest.mark.parametrize("module", ["asyncio", "pyroute2.iproute", "http"])
+def test_what_costs_time_is_not_loaded(module):
+    assert run(f"before = set(sys.modules)\nnetlink.preload()\nprint(json.dumps({module!r} in set(sys.modules) - before))") is False
+
+
+@needs_pyroute2
+def test_pyroute2_is_whole_for_whoever_imports_it_afterwards():
+    found = run(
+        "netlink.preload()\n"
+        "import pyroute2\n"
+        "from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg\n"
+        "with pyroute2.IPRoute() as ip: theirs = len(ip.get_links())\n"
+        "with netlink.Netlink() as links: ours = len(links.links())\n"
+        "print(json.dumps([theirs, ours, ifinfmsg.__module__]))"
+    )
+    assert found[0] == found[1] > 0
+
+
+@needs_pyroute2
+def test_pyroute2_stays_whole_for_whoever_imported_it_before():
+    before, after, same = run(
+        "import pyroute2\n"
+        "old = {name: sys.modules[name] for name in loaded()}\n"
+        "netlink.preload()\n"
+        "with netlink.Netlink() as links: links.find('lo')\n"
+        "print(json.dumps([list(old), loaded(), all(sys.modules[name] is module for name, module in old.items())]))"
+    )
+    assert sorted(before) == after
+    assert same
+
+
+def test_without_pyroute2_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(netlink, "_classes", {})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Unsupported, match="pyroute2 is missing") as caught:
+        netlink.preload()
+    assert "apt install python3-pyroute2" in caught.value.hint
+    assert sys.executable in caught.value.message
+
+
+def test_a_pyroute2_that_is_too_different_is_named(monkeypatch, tmp_path):
+    (tmp_path / "pyroute2" / "netlink").mkdir(parents=True)
+    (tmp_path / "pyroute2" / "__init__.py").write_text("raise SystemExit('the package itself was run')")
+    (tmp_path / "pyroute2" / "netlink" / "__init__.py").write_text("")
+    monkeypatch.setattr(netlink, "_classes", {})
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pyroute2"}
+    for name in before:
+        monkeypatch.delitem(sys.modules, name)
+    importlib.invalidate_caches()
+    with pytest.raises(Unsupported, match=str(tmp_path)):
+        netlink.preload()
+    assert netlink._classes == {}
+    assert not [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]
+
+
+@needs_pyroute2
+def test_any_user_can_look():
+    with netlink.Netlink() as links:
+        lo = links.find("lo")
+        assert lo in links.links()
+        assert (lo.name, lo.index, lo.master, lo.hwaddr) == ("lo", 1, 0, "00:00:00:00:00:00")
+        assert links.find("no-such-link") is None
+        assert links.link_index("no-such-link") is None
+        with pytest.raises(OSError, match="No such device") as caught:
+            links.delete("no-such-link")
+        assert caught.value.filename == "no-such-link"
+
+
+def acknowledgement(code, *attributes):
+    body = struct.pack("=i", -code) + bytes(16)
+    for kind, value in attributes:
+        body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+    return body
+
+
+def test_the_kernels_own_words_are_in_the_error():
+    netlink._check(acknowledgement(0), "x")
+    with pytest.raises(FileExistsError) as caught:
+        netlink._check(acknowledgement(17, (2, struct.pack("=I", 36)), (1, b"Already there\0")), "veth1")
+    assert caught.value.strerror == "File exists (Already there)"
+    assert caught.value.filename == "veth1"
+    with pytest.raises(OSError, match=r"\[Errno 22\] Invalid argument: 'x'"):
+        netlink._check(acknowledgement(22), "x")
+
+
+def test_an_attribute_of_no_length_ends_too():
+    with pytest.raises(OSError, match="Invalid argument"):
+        netlink._check(acknowledgement(22) + bytes(8), "x")
+
+
+def test_answers_to_other_requests_are_left_out():
+    def message(sequence, kind=16, flags=0):
+        return struct.pack("=IHHII", 20, kind, flags, sequence, 0) + b"body"
+
+    assert [whole for _kind, _flags, whole in netlink._split(message(4) + message(5) + message(5, 3), 5)] == [message(5), message(5, 3)]
+    assert list(netlink._split(bytes(16), 0)) == [(0, 0, b"")]
+
+
+class Kernel:
+    """Answers each request with the next datagram of a list."""
+
+    def __init__(self, *datagrams):
+        self.datagrams = list(datagrams)
+        self.requests = []
+
+    def send(self, data):
+        self.requests.append(data)
+
+    def recvmsg(self, size):
+        kind, flags = self.datagrams.pop(0)
+        body = struct.pack("=i", 0) + bytes(16)
+        sequence = struct.unpack_from("=IHHII", self.requests[-1])[3]
+        return struct.pack("=IHHII", 16 + len(body), kind, flags, sequence, 0) + body, [], 0, None
+
+
+@needs_pyroute2
+def test_a_dump_that_changed_on_the_way_is_read_again():
+    with netlink.Netlink() as links:
+        real, links._socket = links._socket, Kernel((3, 0x10), (3, 0))
+        try:
+            assert links.links() == []
+            assert len(links._socket.requests) == 2
+            links._socket = Kernel(*[(3, 0x10)] * 10)
+            with pytest.raises(OSError, match="changes while it is read"):
+                links.links()
+        finally:
+            links._socket = real
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix", "expected"), [("10.0.3.7", 24, "10.0.3.255"), ("10.7.0.1", 16, "10.7.255.255"), ("10.0.0.5", 30, "10.0.0.7")]
+)
+def test_the_broadcast_address(address, prefix, expected):
+    assert netlink._broadcast(address, prefix) == expected
+
+
+@needs_pyroute2
+def test_the_peer_is_in_the_same_message_and_not_up(monkeypatch):
+    """A peer that is up when it moves to another namespace is refused by the kernel."""
+    with netlink.Netlink() as links:
+        sent = []
+        monkeypatch.setattr(links, "_ask", lambda message, kind, flags, about: sent.append((message, kind, flags)) or [])
+        links.create_veth("a", "b", {"pid": 42}, attributes={"MTU": 1400}, peer_attributes={"ADDRESS": "00:16:3e:00:00:01", "MTU": 0})
+    [(message, kind, flags)] = sent
+    assert (kind, flags) == (16, 0x400 | 0x200)
+    assert message["flags"] == message["change"] == 1
+    attributes = dict(message["attrs"])
+    assert (attributes["IFLA_IFNAME"], attributes["IFLA_MTU"]) == ("a", 1400)
+    assert "IFLA_MASTER" not in attributes
+    peer = dict(dict(attributes["IFLA_LINKINFO"]["attrs"])["IFLA_INFO_DATA"]["attrs"])["VETH_INFO_PEER"]
+    assert peer == {"attrs": [["IFLA_IFNAME", "b"], ["IFLA_ADDRESS", "00:16:3e:00:00:01"], ["IFLA_NET_NS_PID", 42]]}
+
+
+@needs_pyroute2
+def test_the_socket_is_closed_and_not_inherited():
+    with netlink.Netlink() as links:
+        assert not links._socket.get_inheritable()
+        assert links._socket.family == socket.AF_NETLINK
+    assert links._socket.fileno() == -1
