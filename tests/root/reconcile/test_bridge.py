@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("pyroute2")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, StepError, Unsupported
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command, interfaces, libc, mount_old, process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, command, interfaces, libc, mount_old, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.netlink import Netlink
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import bridge, bridge_dhcp, bridge_firewall
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.bridge import Job
@@ -42,22 +42,19 @@ def run(*words, **more):
 
 @pytest.fixture
 def host(in_child):
-    """Runs the test in namespaces with a /run, a /var/lib/misc and a /sys of their own; no dnsmasq may outlive it."""
+    """Runs the test in namespaces with a /run and a /var/lib/misc of their own; no dnsmasq may outlive it."""
 
     def call(function):
         def inner():
             for place in ("/run", "/var/lib/misc"):
                 os.makedirs(place, exist_ok=True)
                 mount_old.mount("tmpfs", place, "tmpfs")
-            mount_old.mount("sysfs", "/sys", "sysfs")
             with Netlink() as links:
                 links.set_up("lo")
             try:
                 return function()
             finally:
-                number = bridge_dhcp.pid(NAME)
-                if number is not None:
-                    bridge_dhcp._end(NAME)
+                bridge_dhcp.stop(NAME)
 
         return in_child(inner, libc.CLONE_NEWNET | libc.CLONE_NEWNS)
 
@@ -165,6 +162,24 @@ def test_a_client_gets_an_address_a_name_and_the_way_out(host, tmp_path):
         outside.stdin.close()
         outside.wait()
         client.end()
+
+    host(body)
+
+
+def test_dnsmasq_outlives_the_session_and_leaves_no_cgroup(host):
+    """What stays in the cgroup of a session is ended with it."""
+
+    def body():
+        own = cgroupfs.own_path()
+        task().apply()
+        number = bridge_dhcp.pid(NAME)
+        assert os.getsid(number) != os.getsid(0)
+        theirs = cgroupfs.own_path(number)
+        assert {path.rpartition("/")[2] for path in theirs.values()} >= {f"hostkit-lxc.bridge-{NAME}"} or not cgroupfs.hierarchies()
+        assert cgroupfs.own_path() == own
+        assert {os.readlink(f"/proc/{number}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+        task(state="absent").apply()
+        assert not [one for one in cgroupfs.hierarchies() if os.path.exists(f"{one.mount_point}/hostkit-lxc.bridge-{NAME}")]
 
     host(body)
 

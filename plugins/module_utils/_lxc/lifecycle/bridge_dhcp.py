@@ -127,12 +127,23 @@ def _leave_session(name: str) -> None:
 
     number = pid(name)
     if number is not None:
-        layout.enter_own("hostkit-lxc.bridge", number)
+        layout.enter_own(_cgroup(name), number)
+
+
+def _cgroup(name: str) -> str:
+    return f"hostkit-lxc.bridge-{name}"
 
 
 def stop(name: str) -> None:
-    """With all that it left: its directory and its leases."""
+    """With all that it left: its cgroups, its directory and its leases."""
+    from ..kernel import cgroupfs
+
     _end(name)
+    for hierarchy in cgroupfs.hierarchies():
+        try:
+            os.rmdir(f"{hierarchy.mount_point}/{_cgroup(name)}")
+        except OSError:  # it was never there, or something else lives in it
+            continue
     shutil.rmtree(directory(name), ignore_errors=True)
     try:
         os.unlink(leases(name))
