@@ -154,6 +154,7 @@ def reconcile() -> tuple[object, ...]:
         options,
         plan,
         removal,
+        settled,
         wait,
         work,
     )
@@ -174,6 +175,7 @@ def reconcile() -> tuple[object, ...]:
         options,
         plan,
         removal,
+        settled,
         wait,
         work,
     )
@@ -198,9 +200,25 @@ def storage() -> tuple[object, ...]:
 
 
 def template() -> tuple[object, ...]:
-    from .template import aptsources, archive, base, busybox, cache, debian, debianroot, local, metadata, none, placing, run, script
+    from .template import (
+        aptsources,
+        archive,
+        base,
+        busybox,
+        cache,
+        debian,
+        debianroot,
+        debootstrap,
+        local,
+        machine,
+        metadata,
+        none,
+        placing,
+        run,
+        script,
+    )
 
-    return aptsources, archive, base, busybox, cache, debian, debianroot, local, metadata, none, placing, run, script
+    return aptsources, archive, base, busybox, cache, debian, debianroot, debootstrap, local, machine, metadata, none, placing, run, script
 
 
 def wire() -> tuple[object, ...]:

@@ -62,9 +62,14 @@ class Container(NamedTuple):
         return f"{LOG}/{self.name}.log" if self.lxc_path == LXC_PATH else f"{self.directory}/{self.name}.log"
 
 
+def is_name(name: str) -> bool:
+    """Whether a container can have that name."""
+    return _NAME.fullmatch(name) is not None and name not in (".", "..")
+
+
 def check_name(name: object, option: str = "name") -> str:
     """The name, or BadValue. It becomes a directory, a host name, a cgroup and a part of a socket's address."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (".", ".."):
+    if not isinstance(name, str) or not is_name(name):
         raise BadValue(option, name, NAME_RULE)
     return name
 

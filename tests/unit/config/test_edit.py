@@ -11,7 +11,7 @@ from typing import Union
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.edit import edit, replace_networks, values
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.edit import edit, replace_networks, unknown, values
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 Value = Union[None, str, list[str]]
@@ -284,3 +284,40 @@ def test_any_row_of_edits_leads_to_the_values_and_then_changes_nothing(text: str
                 same = found == wanted if key not in ("lxc.group", "lxc.init.groups") else set(found) == set(wanted)
                 assert same, (changes, after)
             assert {key: values(after)[key] for key in kept} == kept
+
+
+BROKEN = """\
+lxc.uts.name = p1
+lxc.nonsense.key = 1
+# kept
+tty.max = 3
+lxc.tty.max
+lxc.nonsense.key = 2
+lxc.start.auto = 1
+"""
+
+
+def test_lines_of_a_key_that_lxc_does_not_have_can_be_taken_away() -> None:
+    after = edit(BROKEN, {"lxc.nonsense.key": None, "tty.max": None, "lxc.tty.max": None})
+    assert after == "lxc.uts.name = p1\n# kept\nlxc.start.auto = 1\n"
+    assert edit(after, {"lxc.nonsense.key": None}) == after
+
+
+def test_a_line_without_a_value_is_replaced_by_one_with() -> None:
+    assert "lxc.tty.max = 4\n" in edit(BROKEN, {"lxc.nonsense.key": None, "lxc.tty.max": "4"})
+    assert "lxc.tty.max\n" not in edit(BROKEN, {"lxc.nonsense.key": None, "lxc.tty": "4"})
+
+
+def test_bad_lines_that_are_left_are_an_error_that_says_how_to_be_rid_of_all() -> None:
+    with pytest.raises(ConfigError, match=r"config:2: lxc\.nonsense\.key") as caught:
+        edit(BROKEN, {"lxc.start.auto": "0"})
+    assert caught.value.hint.endswith("lxc.nonsense.key: null, lxc.tty.max: null")
+    with pytest.raises(ConfigError, match="config:4"):
+        edit(BROKEN, {"lxc.nonsense.key": None})
+    with pytest.raises(ConfigError, match="no such key"):
+        edit("", {"lxc.nonsense.key": "1"})
+
+
+def test_values_of_a_broken_file_are_those_of_its_good_lines() -> None:
+    assert values(BROKEN) == {"lxc.uts.name": ["p1"], "lxc.start.auto": ["1"]}
+    assert unknown(BROKEN) == {"lxc.nonsense.key": ["1", "2"], "tty.max": ["3"], "lxc.tty.max": [""]}

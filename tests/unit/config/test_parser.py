@@ -262,3 +262,18 @@ def test_pairs_carry_a_config_to_another_process() -> None:
 def test_items_are_printed_as_by_lxc(line: str, key: str, printed: str) -> None:
     """A few, for where the oracle is not; it compares all."""
     assert parser.loads(line).item(key) == printed
+
+
+def test_what_is_wrong_can_be_passed_over_and_is_told(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.write_text(f"lxc.include = {loop}\nlxc.start.auto = 1\n")
+    text = (
+        f"lxc.nonsense = 1\nlxc.autodev = 7\nlxc.include = /nowhere.conf\nlxc.include = relative\nlxc.include = {loop}\nlxc.uts.name = p1\n"
+    )
+    problems: list[ConfigError] = []
+    config = parser.loads(text, "f", problems)
+    assert (config.uts_name, config.get("lxc.start.auto"), config.get("lxc.autodev")) == ("p1", "1", "")
+    assert sorted((problem.file, problem.line) for problem in problems) == [(str(loop), 1), ("f", 1), ("f", 2), ("f", 3), ("f", 4)]
+    for line in text.splitlines()[:5]:
+        with pytest.raises(ConfigError):
+            parser.loads(line + "\n", "f")

@@ -289,3 +289,21 @@ def test_a_script_that_fails_says_its_last_lines_and_leaves_nothing(container: p
     with pytest.raises(StepError, match="status 3") as caught:
         create.create(create.CreateRequest(container, str(script)), quiet)
     assert caught.value.log == ["no mirror"] and os.listdir(container.lxc_path) == [] and os.path.exists("/etc/passwd")
+
+
+def test_a_broken_config_does_not_stand_against_removal(container: paths.Container, fstree: Path, host: Path) -> None:
+    create.create(request(container, fstree, backing_options={"directory": str(host / "elsewhere")}), quiet)
+    assert (host / "elsewhere/etc/issue").exists()
+    with open(container.config, "a") as config:
+        config.write("lxc.nonsense.key = 1\nlxc.autodev = maybe\n")
+    warnings = destroy.destroy(container)
+    assert not os.path.exists(container.directory) and not (host / "elsewhere").exists()
+    assert len(warnings) == 2 and "lxc.nonsense.key" in warnings[0] and "lxc.autodev" in warnings[1]
+
+
+def test_storage_that_may_not_be_ours_stays(container: paths.Container, fstree: Path, host: Path) -> None:
+    create.create(request(container, fstree, backing_options={"directory": str(host / "elsewhere")}), quiet)
+    with open(container.config, "a") as config:
+        config.write("lxc.rootfs.managed = no\n")
+    assert "lxc.rootfs.managed" in destroy.destroy(container)[0]
+    assert not os.path.exists(container.directory) and (host / "elsewhere/etc/issue").exists()

@@ -40,11 +40,17 @@ assert [entry["name"] for entry in report.result["containers"]] == ["m1"] and no
 """
 
 
-# Facts of a container are in its config, so its language is loaded for them.
-@pytest.mark.parametrize(("call", "limit"), [(STARTED, 1500), (INFO, 2500)], ids=["started", "info"])
+CONFIG = """
+query.config_item = lambda one, key: {{"lxc.uts.name": "m1", "lxc.tty.max": "2", "lxc.net.0.type": "empty"}}.get(key, "dir:/nowhere")
+""" + STARTED.replace('"debian",', '"debian", "config": {{"lxc.tty.max": 2}}, "hostname": "m1", "network": [],')
+
+
+# Facts of a container are in its config, so its language is loaded for them. What options mean in it, and whether it says
+# so already, takes its keys, the checks of their values and the options themselves.
+@pytest.mark.parametrize(("call", "limit"), [(STARTED, 1500), (INFO, 2400), (CONFIG, 2700)], ids=["started", "info", "config"])
 def test_lines_that_are_loaded(tmp_path, call, limit):
     (tmp_path / "m1").mkdir()
-    (tmp_path / "m1" / "config").write_text("lxc.uts.name = m1\n")
+    (tmp_path / "m1" / "config").write_text("lxc.uts.name = m1\nlxc.tty.max = 2\nlxc.net.0.type = empty\n")
     program = PROGRAM.format(tests=str(TESTS), call=call.format(path=str(tmp_path)))
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe, settled
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
 
 TEXT = """\
@@ -117,7 +118,7 @@ def test_lists_are_compared_as_lists():
 
 def test_keys_that_are_read_from_the_file_are_never_pending():
     said = wanted(config={"lxc.start.auto": 1, "lxc.group": ["a"], "lxc.tty.max": 2}, network=[{"type": "veth"}])
-    assert drift.named_keys(said, TEXT) == [
+    assert settled._named_keys(said, TEXT) == [
         "lxc.tty.max", "lxc.net.0.type", "lxc.net.0.link", "lxc.net.0.flags", "lxc.net.0.hwaddr",
     ]  # fmt: skip
 
@@ -129,7 +130,51 @@ def test_a_file_that_is_not_utf8_survives(tmp_path):
         stream.write(b"# \xff\nlxc.tty.max = 1\n")
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import effects
 
-    text = drift.read_config(one)
+    text = settled.read_config(one)
     effects.replace(one.config, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config))
     with open(one.config, "rb") as stream:
         assert stream.read() == b"# \xff\nlxc.tty.max = 2\n"
+
+
+def test_a_line_of_no_key_of_lxc_can_be_removed_and_once_gone_is_no_change():
+    said = {"config": {"lxc.nonsense.key": None}}
+    change = plan(TEXT + "lxc.nonsense.key = 1\n", state="RUNNING", **said).changes[0]
+    assert change.field == "config lxc.nonsense.key"
+    assert plan(TEXT, state="RUNNING", **said).changes == []
+
+
+def test_a_broken_config_is_an_error_only_for_a_task_that_says_something_about_it():
+    broken = TEXT + "lxc.nonsense.key = 1\n"
+    assert plan(broken, state="RUNNING").changes == []
+    with pytest.raises(ConfigError, match=r"lxc\.nonsense\.key") as caught:
+        plan(broken, state="RUNNING", config={"lxc.tty.max": 1})
+    assert "lxc.nonsense.key: null" in caught.value.hint
+
+
+SETTLED = TEXT.replace("# kept", "lxc.include = /nowhere.conf")
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "running", "known"),
+    [
+        (TEXT, {"config": {"lxc.tty.max": 1}}, {"lxc.tty.max": "1"}, True),
+        (TEXT, {"config": {"lxc.group": None, "lxc.nonsense": None}}, {}, True),
+        (TEXT, {"network": [{"type": "veth", "link": "lxcbr0"}]}, {"lxc.net.0.link": "lxcbr0"}, True),
+        (TEXT, {"network": [{"type": "veth"}, {"type": "veth"}]}, {}, False),
+        (TEXT, {"network": [{"type": "veth", "link": ""}]}, {}, False),
+        (TEXT, {"config": {"lxc.tty.max": 2}}, {}, False),
+        (TEXT, {"config": {"lxc.tty.max": 1}}, {"lxc.tty.max": "2"}, False),
+        (TEXT, {"config": {"lxc.tty.max": None}}, {}, False),
+        (TEXT + "lxc.tty.max = 1\n", {"config": {"lxc.tty.max": 1}}, {}, False),
+        (TEXT + "lxc.nonsense = 1\n", {"config": {"lxc.tty.max": 1}}, {}, False),
+        (TEXT + "tty = 1\n", {"config": {"tty": None}}, {}, False),
+        (TEXT + "lxc.net.0.type = veth\n", {"config": {"lxc.tty.max": 1}}, {}, False),
+        (TEXT + "lxc.tty = 1\n", {"config": {"lxc.tty.max": 1}}, {}, False),
+        (SETTLED, {"config": {"lxc.tty.max": 1}}, {"lxc.tty.max": "1"}, True),
+        (SETTLED, {"environment": {"A": "secret"}}, {"lxc.environment": "A=secret"}, False),
+        (SETTLED, {"config": {"lxc.group": None}}, {"lxc.group": None}, False),
+        (TEXT + "lxc.include = /nowhere.conf\n", {"config": {"lxc.tty.max": 1}}, {"lxc.tty.max": "1"}, False),
+    ],
+)
+def test_what_can_be_seen_without_the_code_that_edits(text, params, running, known):
+    assert settled.is_settled(wanted(**params), running, text) is known

@@ -15,6 +15,9 @@ from typing import Union
 from ..errors import ConfigError
 from . import keys, lines, parser
 from .lines import Line
+from .lines import items as _items
+from .lines import unknown as unknown
+from .lines import values as values
 from .model import Config
 
 Value = Union[None, str, list[str]]
@@ -23,14 +26,15 @@ Value = Union[None, str, list[str]]
 def edit(text: str, changes: Mapping[str, Value], file: str = "config") -> str:
     """The text with these keys set. None takes a key's lines away, "" writes the line that clears it, a list is the whole list.
 
-    What holds already changes nothing, whatever its spelling. Raises ConfigError for a value that LXC would refuse, alone
-    or together with the rest of the file.
+    What holds already changes nothing, whatever its spelling. None takes lines away whose key LXC does not have, too. Raises
+    ConfigError for a value that LXC would refuse, alone or together with the rest of the file, and for such a line that is left.
     """
     if not changes:
         return text
-    wanted = [(_find(name, file), value) for name, value in changes.items()]
+    wanted = [(_find(name, file), value) for name, value in changes.items() if value is not None or keys.find(name)]
     before = lines.read(text, file)
-    after = before
+    replaced = {*changes, *(match.name for match, _value in wanted)}
+    after = [line for line in before if not line.unknown or line.unknown not in replaced]
     for match, value in wanted:
         items = [] if value is None else value if isinstance(value, list) else [value]
         for item in items:
@@ -55,27 +59,11 @@ def replace_networks(text: str, sections: Sequence[Mapping[str, Value]], file: s
     return after
 
 
-def values(text: str, file: str = "config") -> dict[str, list[str]]:
-    """What this file itself says, includes apart: each key with its items, a line that clears as a first item "".
-
-    Of a key that is not repeatable there is one, the last. Lines that a later one makes void are left out.
-    """
-    found: dict[str, list[str]] = {}
-    for line in lines.read(text, file):
-        if line.match and line.live:
-            found.setdefault(line.name, []).extend(_items(line))
-    return found
-
-
 def _find(name: str, file: str) -> keys.Match:
     match = keys.find(name)
     if match is None:
         raise ConfigError(file, 0, name, "LXC has no such key")
     return match
-
-
-def _items(line: Line) -> list[str]:
-    return keys.split(line.match.key, line.value) if line.match and line.value else [""]
 
 
 def _normal(match: keys.Match, items: Sequence[str]) -> list[str]:
@@ -176,11 +164,22 @@ def _without_network(text: str, index: int, file: str) -> str:
 
 
 def _written(text: str, before: list[Line], after: list[Line], file: str) -> str:
-    if [line.raw for line in after] == [line.raw for line in before]:
-        return text
-    new = "".join(map(lines.upgraded, after))
-    _check_whole(text, new, file)
+    is_same = [line.raw for line in after] == [line.raw for line in before]
+    new = text if is_same else "".join(map(lines.upgraded, after))
+    _check_keys(new, file)
+    if not is_same:
+        _check_whole(text, new, file)
     return new
+
+
+def _check_keys(text: str, file: str) -> None:
+    problems: list[ConfigError] = []
+    entries = parser.parse(text, file, problems).entries
+    if problems:
+        bad = {problem.line for problem in problems}
+        named = dict.fromkeys(entry.unknown for entry in entries if entry.line in bad)
+        problems[0].hint = "Set to null, a key's lines are removed: " + ", ".join(f"{key}: null" for key in named)
+        raise problems[0]
 
 
 def _check_whole(before: str, after: str, file: str) -> None:

@@ -12,12 +12,13 @@ from . import keys, parser, writer
 
 
 class Line(NamedTuple):
-    """`raw` without `match` is a comment or a blank line. `live` is false when a line below makes this one void."""
+    """`raw` without `match` is a comment, a blank line, or one with an `unknown` key. `live`: no line below makes this one void."""
 
     raw: str
     match: Optional[keys.Match]
     value: str
     live: bool = True
+    unknown: str = ""
 
     @property
     def name(self) -> str:
@@ -28,8 +29,40 @@ class Line(NamedTuple):
 
 
 def read(text: str, file: str) -> list[Line]:
-    """The file's lines. Keys that LXC dropped have a match, but are never live."""
-    return mark([Line(entry.raw, entry.match, entry.value) for entry in parser.parse(text, file).entries])
+    """The file's lines, those that LXC refuses among them. Keys that LXC dropped have a match, but are never live."""
+    entries = parser.parse(text, file, []).entries
+    return mark([Line(entry.raw, entry.match, entry.value, unknown=_modern(entry.unknown)) for entry in entries])
+
+
+def _modern(unknown: str) -> str:
+    """Of a line without `=` the key may be known."""
+    match = keys.find(unknown)
+    return match.name if match else unknown
+
+
+def items(line: Line) -> list[str]:
+    return keys.split(line.match.key, line.value) if line.match and line.value else [""]
+
+
+def values(text: str, file: str = "config") -> dict[str, list[str]]:
+    """What this file itself says, includes apart: each key with its items, a line that clears as a first item "".
+
+    Of a key that is not repeatable there is one, the last. Lines that a later one makes void are left out.
+    """
+    found: dict[str, list[str]] = {}
+    for line in read(text, file):
+        if line.match and line.live:
+            found.setdefault(line.name, []).extend(items(line))
+    return found
+
+
+def unknown(text: str) -> dict[str, list[str]]:
+    """The lines whose key LXC does not have, by what stands in its place."""
+    found: dict[str, list[str]] = {}
+    for line in read(text, "config"):
+        if line.unknown:
+            found.setdefault(line.unknown, []).append(line.raw.partition("=")[2].strip())
+    return found
 
 
 def mark(lines: Sequence[Line]) -> list[Line]:

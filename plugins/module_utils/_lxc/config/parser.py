@@ -12,17 +12,26 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from ..errors import ConfigError, NotFound
 from . import keys
-from .model import Config
+
+if TYPE_CHECKING:
+    from .model import Config
 
 _BLANKS = " \t"
 
 
+# Where the errors of lines go that are to be passed over; None: the first one is raised.
+Problems = Optional[list[ConfigError]]
+
+
 class Entry(NamedTuple):
-    """One line. `key` is its modern name, empty for a comment, a blank line or one that LXC skips; `raw` has its line end."""
+    """One line. `key` is its modern name, empty for a comment, a blank line or one that LXC skips; `raw` has its line end.
+
+    `unknown` is what stands in the key's place of a line that LXC skips or refuses.
+    """
 
     raw: str
     line: int
@@ -30,6 +39,7 @@ class Entry(NamedTuple):
     key: str = ""
     value: str = ""
     match: Optional[keys.Match] = None
+    unknown: str = ""
 
     @property
     def legacy(self) -> bool:
@@ -47,28 +57,39 @@ class Document(NamedTuple):
     warnings: list[str]
 
 
-def parse(text: str, file: str = "config") -> Document:
+def parse(text: str, file: str = "config", problems: Problems = None) -> Document:
     """Values are not checked yet: that is `Config`'s part.
 
     Raises ConfigError for a key that LXC does not have and for a line without `=`, as LXC fails to load them.
     """
     warnings: list[str] = []
-    return Document(_join_backend(list(_entries(text, file, [-1], warnings))), warnings)
+    return Document(_join_backend(list(_entries(text, file, [-1], warnings, problems))), warnings)
 
 
-def _entries(text: str, file: str, network: list[int], warnings: list[str]) -> Iterator[Entry]:
+def _note(problems: Problems, error: ConfigError) -> None:
+    if problems is None:
+        raise error
+    problems.append(error)
+
+
+def _entries(text: str, file: str, network: list[int], warnings: list[str], problems: Problems) -> Iterator[Entry]:
     """`network` holds the number of the last network so far: a legacy `lxc.network.type` opens the next one."""
     for number, raw in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
         words = raw.lstrip(_BLANKS)
         if words.startswith("lxc."):
-            entry = _entry(raw, words, number, file, network[0])
+            try:
+                entry = _entry(raw, words, number, file, network[0])
+            except ConfigError as error:
+                _note(problems, error)
+                entry = Entry(raw, number, file, unknown=words.partition("=")[0].strip())
             network[0] = max(network[0], entry.match.index if entry.match else -1)
             yield entry
             continue
+        word = ""
         if words.strip(" \t\r\n\f") and not words.startswith("#"):
-            word = words.partition("=")[0].strip()[:40]
-            warnings.append(f"{file}:{number}: this line has no effect: {word!r} does not begin with lxc.")
-        yield Entry(raw, number, file)
+            word = words.partition("=")[0].strip()
+            warnings.append(f"{file}:{number}: this line has no effect: {word[:40]!r} does not begin with lxc.")
+        yield Entry(raw, number, file, unknown=word)
 
 
 def _entry(raw: str, words: str, number: int, file: str, network: int) -> Entry:
@@ -106,26 +127,31 @@ def read(path: str) -> str:
         return file.read()
 
 
-def load(path: str) -> Config:
-    """The effective config, includes followed."""
+def load(path: str, problems: Problems = None) -> Config:
+    """The effective config, includes followed. With `problems` it is that of the lines that can be used."""
     try:
         text = read(path)
     except FileNotFoundError:
         raise NotFound(f"Config {path} does not exist") from None
     except OSError as error:
         raise ConfigError(path, 0, "", error.strerror or str(error)) from error
-    return loads(text, path)
+    return loads(text, path, problems)
 
 
-def loads(text: str, file: str = "config") -> Config:
+def loads(text: str, file: str = "config", problems: Problems = None) -> Config:
     """The same from text; `file` names it in messages."""
+    from .model import Config
+
     warnings: list[str] = []
     config = Config(warnings)
-    for entry in _join_backend(list(_collect(text, file, [-1], [os.path.realpath(file)], warnings))):
+    for entry in _join_backend(list(_collect(text, file, [-1], [os.path.realpath(file)], warnings, problems))):
         if entry.match is None:
             continue
         if entry.match.key.kind != "dropped":
-            config.set(entry.match, entry.value, entry.where)
+            try:
+                config.set(entry.match, entry.value, entry.where)
+            except ConfigError as error:
+                _note(problems, error)
         elif entry.key != "lxc.rootfs.backend":
             warnings.append(f"{entry.file}:{entry.line}: {entry.key} has no effect since LXC 2.1")
     return config
@@ -133,6 +159,8 @@ def loads(text: str, file: str = "config") -> Config:
 
 def from_pairs(pairs: Iterable[tuple[str, str]], file: str = "config") -> Config:
     """Back from `Config.pairs`."""
+    from .model import Config
+
     config = Config()
     for name, value in pairs:
         match = keys.find(name)
@@ -142,21 +170,35 @@ def from_pairs(pairs: Iterable[tuple[str, str]], file: str = "config") -> Config
     return config
 
 
-def _collect(text: str, file: str, network: list[int], open_files: list[str], warnings: list[str]) -> Iterator[Entry]:
+def _collect(text: str, file: str, network: list[int], open_files: list[str], warnings: list[str], problems: Problems) -> Iterator[Entry]:
     """The entries of a file, those of what it includes in the include's place."""
-    for entry in _entries(text, file, network, warnings):
+    for entry in _entries(text, file, network, warnings, problems):
         if entry.key != "lxc.include":
             yield entry
             continue
-        for path in _included(entry):
-            real = os.path.realpath(path)
-            if real in open_files:
-                raise ConfigError(*entry.where, entry.key, "the files include each other: " + " -> ".join([*open_files, real]))
-            try:
-                included = read(path)
-            except OSError as error:
-                raise ConfigError(*entry.where, entry.key, f"{path}: {error.strerror}") from error
-            yield from _collect(included, path, network, [*open_files, real], warnings)
+        for path, included in _contents(entry, open_files, problems):
+            yield from _collect(included, path, network, [*open_files, os.path.realpath(path)], warnings, problems)
+
+
+def _contents(entry: Entry, open_files: list[str], problems: Problems) -> Iterator[tuple[str, str]]:
+    """Each file that an include names, and its text."""
+    try:
+        paths = _included(entry)
+    except ConfigError as error:
+        _note(problems, error)
+        return
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in open_files:
+            loop = " -> ".join([*open_files, real])
+            _note(problems, ConfigError(*entry.where, entry.key, f"the files include each other: {loop}"))
+            continue
+        try:
+            text = read(path)
+        except OSError as error:
+            _note(problems, ConfigError(*entry.where, entry.key, f"{path}: {error.strerror}"))
+            continue
+        yield path, text
 
 
 def _included(entry: Entry) -> list[str]:

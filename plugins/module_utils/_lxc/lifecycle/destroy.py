@@ -22,13 +22,18 @@ from ..wire.protocol import State
 from . import dependents, lock, partial
 
 
-def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> None:
-    """Remove a stopped container. InUse names what is in the way: it runs, clones use its files, it has snapshots, somebody works on it."""
+def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
+    """Remove a stopped container. InUse names what is in the way: it runs, clones use its files, it has snapshots, somebody works on it.
+
+    Bad lines of the config do not stand against it: what the others say counts. They come back as warnings.
+    """
     if not os.path.lexists(container.directory):
         raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
     with lock.hold(container, "destroy it", timeout):
-        config = _checked(container, delete_snapshots)
-        rootfs_path = config.rootfs_path if config and config.get_bool("lxc.rootfs.managed", True) else ""
+        problems: list[ConfigError] = []
+        config = _checked(container, delete_snapshots, problems)
+        is_clear = not any(problem.key == "lxc.rootfs.managed" for problem in problems)
+        rootfs_path = config.rootfs_path if config and is_clear and config.get_bool("lxc.rootfs.managed", True) else ""
         if config:
             _run_hook(container, config)
         marker_fd = partial.mark(container, "destroy it")
@@ -40,6 +45,7 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
         finally:
             os.close(marker_fd)
         lock.forget(container)
+    return [problem.message for problem in problems]
 
 
 def clean_up(container: Container, marker_fd: int) -> None:
@@ -62,7 +68,7 @@ def sweep(container: Container, rootfs_path: str) -> None:
         raise StepError.from_os("destroy", "Remove", str(error.filename or container.directory), error) from error
 
 
-def _checked(container: Container, delete_snapshots: bool) -> Config | None:
+def _checked(container: Container, delete_snapshots: bool, problems: list[ConfigError]) -> Config | None:
     """The config, unless the container is half-made; what is in the way is raised before anything is touched."""
     state = client.state(container)
     if state != State.STOPPED:
@@ -80,12 +86,12 @@ def _checked(container: Container, delete_snapshots: bool) -> Config | None:
         )
     if marker == "abandoned":
         return None
-    return _load(container)
+    return _load(container, problems)
 
 
-def _load(container: Container) -> Config:
+def _load(container: Container, problems: list[ConfigError]) -> Config:
     try:
-        return parser.load(container.config)
+        return parser.load(container.config, problems)
     except (NotFound, ConfigError) as error:
         if not os.path.lexists(container.config):
             raise NotFound(f"{container.directory} is no container: it has no config", hint="Remove it by hand") from error
@@ -109,7 +115,7 @@ def _remove_snapshots(container: Container) -> None:
         for name in os.listdir(place):
             snapshot = paths.Container(place, name)
             if os.path.isfile(snapshot.config):
-                rootfs_path = _load(snapshot).rootfs_path
+                rootfs_path = _load(snapshot, []).rootfs_path
                 if rootfs_path:
                     backends.for_rootfs(rootfs_path).destroy()
         tree.remove(place)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 
-from ..errors import LxcError
-from ..paths import Container
+from ..errors import ConfigError, LxcError
+from ..paths import Container, is_name
 from ..wire.exchange import TIMEOUT, ask_fd
 from ..wire.protocol import CgroupFd, Command
 from .info import summary
+
+_PROBLEMS = 10  # lines of a broken config that are named
 
 
 def details(one: Container) -> dict[str, object]:
@@ -27,13 +29,17 @@ def details(one: Container) -> dict[str, object]:
 
 
 def _from_config(one: Container) -> dict[str, object]:
+    """Of a config that cannot be loaded: what is wrong with it, and what the lines say that are right."""
     from ..config import parser
 
+    problems: list[ConfigError] = []
     try:
-        config = parser.load(one.config)
+        config = parser.load(one.config, problems)
     except LxcError as error:
         return {"config_error": error.message}
+    broken = {"config_error": "; ".join(problem.message for problem in problems[:_PROBLEMS])} if problems else {}
     return {
+        **broken,
         "autostart": config.get_bool("lxc.start.auto"),
         "autostart_order": config.get_int("lxc.start.order"),
         "autostart_delay": config.get_int("lxc.start.delay"),
@@ -50,10 +56,11 @@ def _from_config(one: Container) -> dict[str, object]:
 
 def _own_values(one: Container) -> dict[str, object]:
     """The entries of its own file. What an environment variable holds is nobody's business."""
-    from ..config import edit
+    from ..config import lines
 
     with open(one.config, encoding="utf-8", errors="surrogateescape") as stream:
-        values = edit.values(stream.read())
+        text = stream.read()
+    values = {**lines.values(text), **lines.unknown(text)}
     for key in values:
         if key.startswith("lxc.environment"):
             values[key] = [value.partition("=")[0] + "=(not shown)" for value in values[key]]
@@ -99,9 +106,9 @@ def _counter(one: Container, controller: str, file: str) -> str:
 def all_names(lxc_path: str) -> list[str]:
     """Every name in this lxcpath: those that are defined and those that only run."""
     try:
-        defined = [name for name in os.listdir(lxc_path) if os.path.lexists(f"{lxc_path}/{name}/config")]
+        defined = [name for name in os.listdir(lxc_path) if is_name(name) and os.path.lexists(f"{lxc_path}/{name}/config")]
     except OSError:
         defined = []
     from ..wire import client
 
-    return sorted({*defined, *client.listening(lxc_path)})
+    return sorted({*defined, *filter(is_name, client.listening(lxc_path))})

@@ -51,8 +51,8 @@ def rootfs_path(one: Container, running: bool) -> str:
     from ..config import parser
 
     try:
-        return _plain(parser.load(one.config).rootfs_path)
-    except LxcError:  # a broken config is reported where it is used; here it only hides this fact
+        return _plain(parser.load(one.config, []).rootfs_path)
+    except LxcError:  # a broken config is reported where it is used
         return ""
 
 

@@ -79,9 +79,9 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         return _running(Plan(before=(create,)), desired, "STOPPED", verbs)
     base = Plan()
     if desired.says_config:
-        from .drift import plan_config
+        from .settled import plan_config
 
-        base = Plan(*plan_config(desired, observed, verbs.write_config))
+        base = Plan(*plan_config(desired, observed, lambda wanted: verbs.write_config(wanted)))
     return _running(base, desired, observed.state, verbs)
 
 

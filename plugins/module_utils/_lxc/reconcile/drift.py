@@ -12,29 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ..config import edit, keys, parser
-from ..errors import LxcError, NotFound
-from ..paths import Container
-from ..wire import query
 from .desired import Desired, NetworkSection
 from .observe import Observed
 from .plan import Change
-
-# Read from the file whenever they are needed: a running container has no value of its own for them.
-_NEVER_PENDING = ("lxc.start.", "lxc.group", "lxc.ephemeral", "lxc.hook.clone", "lxc.hook.destroy", "lxc.log.", "lxc.include")
+from .settled import PlannedConfig
 
 
-def read_config(one: Container) -> str:
-    """The config file as text; what is not UTF-8 in it survives."""
-    try:
-        with open(one.config, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        raise NotFound(f"{one.config} does not exist") from None
-
-
-def plan_config(
-    desired: Desired, observed: Observed, write: Callable[[Desired], object]
-) -> tuple[tuple[Change, ...], tuple[str, ...], str, str]:
+def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired], object]) -> PlannedConfig:
     """The change of the config file, if any, what of it waits for a restart, and the file's text before and after."""
     one = desired.container
     before, after = observed.text, new_text(observed.text, desired, one.config)
@@ -42,7 +26,7 @@ def plan_config(
     if after == before:
         return (), waiting, "", ""
     keys = changed_keys(before, after)
-    old, new = edit.values(before), edit.values(after)
+    old, new = _values(before), _values(after)
     change = Change(
         f"config {', '.join(keys)}".rstrip(),
         _shown_values(keys, old),
@@ -55,27 +39,6 @@ def plan_config(
 
 def _shown_values(keys: Sequence[str], values: Mapping[str, list[str]]) -> list[str]:
     return [shown(f"{key} = {value}") for key in keys for value in values.get(key, ["(none)"])]
-
-
-def named_keys(desired: Desired, text: str) -> list[str]:
-    """The keys that the task says something about, those of its networks included."""
-    named = [key for key in desired.config if not key.startswith(_NEVER_PENDING)]
-    if desired.networks is not None:
-        here = [key for key in edit.values(text) if key.startswith("lxc.net.")]
-        wanted = [f"lxc.net.{index}.{word}" for index, section in enumerate(desired.networks) for word in section]
-        named += list(dict.fromkeys(here + wanted))
-    return named
-
-
-def running_items(desired: Desired, text: str) -> dict[str, str | None]:
-    """The monitor's value for each of those keys; None where it has none."""
-    found: dict[str, str | None] = {}
-    for key in named_keys(desired, text):
-        try:
-            found[key] = query.config_item(desired.container, key)
-        except LxcError:  # it ended meanwhile, or does not know the key: then nothing is pending for it
-            continue
-    return found
 
 
 def pending(running: Mapping[str, str | None], text: str, file: str) -> list[str]:
@@ -109,8 +72,12 @@ def _kept(section: NetworkSection, index: int, text: str) -> NetworkSection:
 
 def changed_keys(before: str, after: str) -> list[str]:
     """The keys whose lines differ, in the order of the new file."""
-    old, new = edit.values(before), edit.values(after)
+    old, new = _values(before), _values(after)
     return [key for key in dict.fromkeys(list(new) + list(old)) if old.get(key) != new.get(key)]
+
+
+def _values(text: str) -> dict[str, list[str]]:
+    return {**edit.values(text), **edit.unknown(text)}
 
 
 def shown(text: str) -> str:

@@ -41,17 +41,16 @@ class Effects:
     def destroy(self, desired: Desired) -> object:
         from ..lifecycle import destroy
 
-        destroy.destroy(desired.container, desired.delete_snapshots)
-        return None
+        return destroy.destroy(desired.container, desired.delete_snapshots)
 
     def write_config(self, desired: Desired) -> object:
         """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""
         from ..lifecycle import lock
-        from . import drift
+        from . import drift, settled
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
-            replace(one.config, drift.new_text(drift.read_config(one), desired, one.config))
+            replace(one.config, drift.new_text(settled.read_config(one), desired, one.config))
         return None
 
     def start(self, desired: Desired) -> object:

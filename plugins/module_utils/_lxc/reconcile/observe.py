@@ -51,7 +51,7 @@ def observe(desired: Desired) -> Observed:
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     if existence != "defined" or not desired.says_config:
         return Observed(existence, state.name)
-    from .drift import read_config, running_items
+    from .settled import read_config, running_items
 
     text = read_config(one)
     return Observed(existence, state.name, text, NOTHING if state is State.STOPPED else running_items(desired, text))

@@ -87,6 +87,9 @@ def _modern(changes: Mapping[Any, Value], option: str) -> dict[str, Value]:
     modern: dict[str, Value] = {}
     for key, value in changes.items():
         match = keys.find(key) if isinstance(key, str) else None
+        if match is None and value is None and isinstance(key, str) and key.strip(" \t") == key and key.isprintable():
+            modern[key] = None  # lines of a key that LXC does not have can be taken away, and there may be none left
+            continue
         if match is None:
             raise BadValue(f"{option}[{key}]", key, "a key of LXC's configuration (lxc.container.conf(5))", hint=_near(str(key)))
         if match.name in modern:
