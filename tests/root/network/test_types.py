@@ -157,8 +157,9 @@ def test_a_leftover_of_ours_is_replaced(host):
 def test_a_link_of_somebody_else_is_not_touched(host, alias):
     def body(guest):
         with Netlink() as links:
-            links.create("nmine", "bridge", up=True)
-            links.set_alias("nmine", alias or "x")
+            links.create("nmine", "veth", up=True)
+            if alias:
+                links.set_alias("nmine", alias)
         before = link("nmine")
         with pytest.raises(InUse, match="nmine"):
             types.create(veth(veth_pair="nmine"), OWNER, guest.pid)

@@ -30,6 +30,20 @@ def test_it_has_an_environment_of_its_own_and_nothing_to_read(monkeypatch):
     assert result.stdout == "//C.UTF-8/yes\n"
 
 
+def test_what_the_caller_reads_from_is_not_given_away():
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, b"the module's own input\n")
+    os.close(write_fd)
+    before = os.dup(0)
+    os.dup2(read_fd, 0)
+    try:
+        assert sh("cat").stdout == ""
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(read_fd)
+
+
 def test_no_shell_looks_at_the_words():
     assert command.run(["/bin/echo", "$HOME; *", "b c"]).stdout == "$HOME; * b c\n"
 
