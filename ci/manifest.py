@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import textwrap
 from pathlib import Path
 
@@ -24,14 +25,17 @@ from __future__ import annotations
 
 
 def function(package: str, names: list[str], at: int) -> str:
-    listed = ", ".join(names)
+    own = {name: f"{name}_" if name in dir(builtins) else name for name in names}
+    plain = [name for name in names if own[name] == name]
     source = f".{package}" if package else "."
-    imported = f"    from {source} import {listed}\n"
+    imported = f"    from {source} import {', '.join(plain)}\n"
     if len(imported) > 140:
-        imported = f"    from {source} import (\n" + "".join(f"        {name},\n" for name in names) + "    )\n"
+        imported = f"    from {source} import (\n" + "".join(f"        {name},\n" for name in plain) + "    )\n"
+    imported += "".join(f"    from {source} import {name} as {alias}\n" for name, alias in own.items() if alias != name)
+    listed = ", ".join(own.values())
     returned = f"    return ({listed},)\n" if len(names) == 1 else f"    return {listed}\n"
     if len(returned) > 140:
-        returned = "    return (\n" + "".join(f"        {name},\n" for name in names) + "    )\n"
+        returned = "    return (\n" + "".join(f"        {name},\n" for name in own.values()) + "    )\n"
     return (
         textwrap.dedent(f"""
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -61,7 +60,7 @@ def timed(act: Callable[[], object]) -> float:
 
 
 def run(*argv: str, **options: object) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     if done.returncode:
         raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return str(done.stdout)

@@ -194,9 +194,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import backends, base, dir, overlayfs
+    from .storage import backends, base, overlayfs
+    from .storage import dir as dir_
 
-    return backends, base, dir, overlayfs
+    return backends, base, dir_, overlayfs
 
 
 def template() -> tuple[object, ...]:

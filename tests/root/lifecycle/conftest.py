@@ -5,5 +5,7 @@
 
 from __future__ import annotations
 
-from stock import containers as containers
-from stock import end_of_monitor as end_of_monitor
+import stock
+
+containers = stock.containers
+end_of_monitor = stock.end_of_monitor

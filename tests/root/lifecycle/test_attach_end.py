@@ -42,7 +42,7 @@ def marked(mark):
 
 
 def scopes():
-    return [path for h in cgroupfs.hierarchies() for path, *_ in os.walk(h.mount_point) if f"/.lxc-attach-{os.getpid()}" in path]
+    return [path for h in cgroupfs.hierarchies() for path, *_rest in os.walk(h.mount_point) if f"/.lxc-attach-{os.getpid()}" in path]
 
 
 def tree(mark, **options):

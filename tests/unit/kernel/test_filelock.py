@@ -28,7 +28,7 @@ def test_two_descriptors_of_one_process_exclude_each_other(tmp_path: Path) -> No
 
 
 def test_readers_share(tmp_path: Path) -> None:
-    first, second, writer = (opened(tmp_path / "f") for _ in range(3))
+    first, second, writer = (opened(tmp_path / "f") for _number in range(3))
     assert filelock.try_lock(first, shared=True) and filelock.try_lock(second, shared=True)
     assert not filelock.try_lock(writer)
 

@@ -43,7 +43,7 @@ def test_remove_deeper_than_descriptors_and_recursion_allow(tmp_path: Path) -> N
     top = tmp_path / "top"
     top.mkdir()
     fd = os.open(top, os.O_RDONLY)
-    for _ in range(3000):
+    for _number in range(3000):
         os.mkdir("d", dir_fd=fd)
         deeper = os.open("d", os.O_RDONLY, dir_fd=fd)
         os.close(fd)

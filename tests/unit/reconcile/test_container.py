@@ -50,7 +50,7 @@ def made(wanted, stands, **more):
 
 
 def test_the_table_is_whole():
-    assert {(wanted, stands) for wanted, stands, _ in table()} == {(wanted, stands) for wanted in STATES for stands in STANDS}
+    assert {(wanted, stands) for wanted, stands, _cell in table()} == {(wanted, stands) for wanted in STATES for stands in STANDS}
 
 
 @pytest.mark.parametrize(("wanted", "stands", "words"), list(table()))

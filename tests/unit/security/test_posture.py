@@ -40,7 +40,7 @@ def test_a_file_that_containers_rely_on_is_never_changed(state: Path) -> None:
 
 def test_many_at_once_agree(state: Path) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(posture.install())) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(posture.install())) for _number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

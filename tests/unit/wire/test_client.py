@@ -36,7 +36,7 @@ class Monitor:
 
     def _serve(self, answers):
         for answer in answers:
-            link, _ = self.socket.accept()
+            link, _address = self.socket.accept()
             with link:
                 link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
                 header, ancillary, _flags, _address = link.recvmsg(16, 256)
@@ -243,7 +243,7 @@ def test_listening_finds_plain_and_hashed_names(container):
         assert client.listening(deep.lxc_path) == [deep.name]
         client_end = socket.socket(socket.AF_UNIX)
         client_end.connect(protocol.address(*container))
-        accepted, _ = plain.socket.accept()
+        accepted, _address = plain.socket.accept()
         plain.socket.close()
         assert container.name not in client.listening(container.lxc_path)  # what was accepted has the name, too
         client_end.close()

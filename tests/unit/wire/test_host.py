@@ -28,7 +28,7 @@ def serve(server, answer):
     """Accept one request and send `answer(message)`'s bytes."""
 
     def run():
-        link, _ = server.accept()
+        link, _address = server.accept()
         with link:
             decoder, messages = host.Decoder(), []
             while not messages:
@@ -99,7 +99,7 @@ def test_other_exceptions_name_themselves():
     step = host.restore(host.describe(FileNotFoundError(2, "No such file or directory", "/nowhere")))
     assert isinstance(step, errors.StepError) and step.errno == 2 and step.object == "/nowhere"
     assert "KeyError" in str(host.restore(host.describe(KeyError("x"))))
-    assert type(host.restore({"kind": "FromTheFuture", "message": "new"})) is errors.LxcError
+    assert host.restore({"kind": "FromTheFuture", "message": "new"}).__class__ is errors.LxcError
     assert isinstance(host.restore(None), protocol.ProtocolError)
 
 
@@ -136,7 +136,7 @@ def test_a_monitor_that_hangs_does_not_hang_us(listener):
 
 def test_a_full_queue_is_waited_for_and_not_forever(listener):
     server, path = listener
-    waiting = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    waiting = [socket.socket(socket.AF_UNIX) for _number in range(2)]
     for link in waiting:
         link.connect(path)
     with pytest.raises(errors.TimedOut):

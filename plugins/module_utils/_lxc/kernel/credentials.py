@@ -60,10 +60,12 @@ def bounding() -> int:
 
 
 def drop_bounding(numbers: Iterable[int]) -> None:
-    """Take these out of the bounding set for good; those that this kernel does not know are not there anyhow."""
-    last = last_cap()
+    """Take these out of the bounding set for good; those that this kernel does not know are not there anyhow.
+
+    The kernel itself is asked, not /proc: inside a container that may be a file of the container's own.
+    """
     for number in numbers:
-        if 0 <= number <= last:
+        if number >= 0 and _in_bounding(number):
             libc.prctl(libc.PR_CAPBSET_DROP, number)
 
 

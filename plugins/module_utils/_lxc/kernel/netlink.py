@@ -37,6 +37,7 @@ _IFA_F_NODAD = 0x02
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _MESSAGES = ("ifinfmsg", "ifaddrmsg", "rtmsg")
 _classes: dict[str, Any] = {}
+_NONE: Mapping[str, Any] = {}
 
 
 def preload() -> None:
@@ -78,7 +79,8 @@ def rehearse() -> None:
         links.links()
         links.addresses(1, 4)
     rehearsal = _Rehearsal()
-    rehearsal.create_veth("a", "b", {"pid": 1}, master="c", attributes={"MTU": 1, "ADDRESS": "fe:00:00:00:00:00"}, peer_attributes={"MTU": 1})
+    attributes = {"MTU": 1, "ADDRESS": "fe:00:00:00:00:00"}
+    rehearsal.create_veth("a", "b", {"pid": 1}, master="c", attributes=attributes, peer_attributes=attributes)
     rehearsal.set_alias("a", "b")
     rehearsal.set_up("a")
     rehearsal.add_address("a", "10.0.0.1", 24)
@@ -143,7 +145,7 @@ class Netlink:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name)
         return index
 
-    def create(self, name: str, kind: str, attributes: Mapping[str, Any] = {}, data: Sequence[Any] = (), up: bool = False) -> None:
+    def create(self, name: str, kind: str, attributes: Mapping[str, Any] = _NONE, data: Sequence[Any] = (), up: bool = False) -> None:
         """Make a link; `attributes` are IFLA_ names without the prefix, `data` the kind's own."""
         message = _classes["ifinfmsg"]()
         info: list[Any] = [["IFLA_INFO_KIND", kind]]
@@ -160,8 +162,8 @@ class Netlink:
         peer_netns: Mapping[str, int],
         *,
         master: str = "",
-        attributes: Mapping[str, Any] = {},
-        peer_attributes: Mapping[str, Any] = {},
+        attributes: Mapping[str, Any] = _NONE,
+        peer_attributes: Mapping[str, Any] = _NONE,
     ) -> None:
         """The pair in one message: both ends named, the host's end up and in its bridge, the peer in `peer_netns`.
 
@@ -300,10 +302,10 @@ class _Rehearsal(Netlink):
     def __init__(self) -> None:
         self._sequence = 0
 
-    def _index(self, name: str) -> int:
+    def _index(self, _name: str) -> int:
         return 1
 
-    def _ask(self, message: Any, kind: int, flags: int, about: str) -> list[bytes]:
+    def _ask(self, message: Any, kind: int, flags: int, _about: str) -> list[bytes]:
         message["header"] = {"type": kind, "flags": flags, "sequence_number": 0, "pid": 0}
         message.reset()
         message.encode()

@@ -20,13 +20,14 @@ def copy(source: str, target: str) -> None:
     """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes.
 
     ACLs and capabilities are among those. By cp of GNU coreutils, by reflink where the file system has it, and not into other file
-    systems that are mounted below.
+    systems that are mounted below. When we are killed cp goes too: it must not go on to write into what is cleaned up meanwhile.
     """
     from . import command
 
     preserved = "--preserve=mode,ownership,timestamps,links,xattr"
     argv = ["cp", "-R", "-P", "-x", "-T", preserved, "--sparse=auto", "--reflink=auto", "--", f"{source}/.", target]
-    result = command.run(argv)
+    setpriv = command.which("setpriv")
+    result = command.run([setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv)
     if result.rc:
         raise OSError(errno.EIO, f"cp: {result.stderr.strip()[-300:] or f'exit status {result.rc}'}", source)
 

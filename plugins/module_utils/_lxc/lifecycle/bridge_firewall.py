@@ -92,6 +92,6 @@ def drops_elsewhere() -> str:
     current = ""
     for line in result.stdout.splitlines() if result and not result.rc else ():
         current = " ".join(line.split()[1:3]) if line.startswith("table ") else current
-        if "hook forward" in line and "policy drop" in line and current.split(" ")[0] in ("ip", "inet"):
+        if "hook forward" in line and "policy drop" in line and current.split(" ", maxsplit=1)[0] in ("ip", "inet"):
             return current
     return ""

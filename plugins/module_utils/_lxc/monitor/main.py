@@ -54,10 +54,10 @@ def _warm_up() -> None:
     """Do once what every launcher would otherwise do again: imports, and what libraries prepare at first use."""
     netlink.preload()
     netlink.rehearse()
-    types.preload([])
     for rootfs_path in ("dir:/", "overlay:/:/"):
         backends.preload(rootfs_path)
-    parser.loads("lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.0.1/24\nlxc.mount.auto = proc\nlxc.cap.drop = sys_time\n").networks
+    config = parser.loads("lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.0.1/24\nlxc.mount.auto = proc\nlxc.cap.drop = sys_time\n")
+    types.preload(config.networks)
 
 
 def _set_up() -> tuple[Loop, Supervisor]:

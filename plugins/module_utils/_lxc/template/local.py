@@ -39,11 +39,12 @@ def check(options: base.Options) -> None:
 
 def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:
     lines: list[str] = []
+    place = target.container.directory
     found = metadata.Metadata("", [])
     if base.text(options, "metadata"):
-        found = metadata.read(_read(options, "metadata", "metadata_checksum", log), base.text(options, "metadata"))
+        found = metadata.read(_read(options, "metadata", "metadata_checksum", place, log), base.text(options, "metadata"))
         lines = metadata.config_lines(found, target)
-    with _open(options, "fstree", "checksum", log) as stream:
+    with _open(options, "fstree", "checksum", place, log) as stream:
         report = archive.unpack(stream, target.rootfs, base.text(options, "fstree"))
     log(f"Unpacked {report.members} members, {report.size >> 20} MiB")
     metadata.fill_in(found, target)
@@ -71,7 +72,7 @@ def _verify(file: IO[bytes], options: base.Options, name: str, path: str) -> Non
 
 
 @contextlib.contextmanager
-def _open(options: base.Options, name: str, checksum: str, log: base.Log) -> Iterator[IO[bytes]]:
+def _open(options: base.Options, name: str, checksum: str, place: str, log: base.Log) -> Iterator[IO[bytes]]:
     """The decompressed stream of a regular file, after its checksum was found right."""
     path = base.text(options, name)
     log(f"Reading {path}")
@@ -83,12 +84,12 @@ def _open(options: base.Options, name: str, checksum: str, log: base.Log) -> Ite
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise StepError("template", "Open", path, text="it is no regular file")
         _verify(file, options, checksum, path)
-        with _decompress(file, path) as stream:
-            yield stream
+        with contextlib.ExitStack() as stack:
+            yield stack.enter_context(_decompress(file, path, place))
 
 
 @contextlib.contextmanager
-def _decompress(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
+def _decompress(file: IO[bytes], path: str, place: str) -> Iterator[IO[bytes]]:
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -107,34 +108,37 @@ def _decompress(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
         with bz2.open(file, "rb") as stream:
             yield stream
     elif magic.startswith(_ZSTD):
-        with _zstd(path, file.fileno()) as stream:
+        with _zstd(path, file.fileno(), place) as stream:
             yield stream
     else:
         yield file
 
 
 @contextlib.contextmanager
-def _zstd(path: str, fd: int) -> Iterator[IO[bytes]]:
-    """Python has no zstd before 3.14: unpacked by its program into a file that has no name and a limit."""
+def _zstd(path: str, fd: int, place: str) -> Iterator[IO[bytes]]:
+    """Python has no zstd before 3.14: unpacked by its program into a file in `place` that has no name and a limit.
+
+    A kill leaves nothing of it: not the file, and not the program.
+    """
     from ..kernel import command
 
-    zstd, prlimit = command.which("zstd"), command.which("prlimit")
-    if zstd is None or prlimit is None:
-        raise Unsupported(f"The program {'zstd' if zstd is None else 'prlimit'} is missing, which {path} needs", hint="Install zstd")
-    with tempfile.TemporaryDirectory(prefix="hostkit-lxc-") as directory:
-        plain = f"{directory}/tar"
-        source = f"/proc/{os.getpid()}/fd/{fd}"  # the file whose checksum was taken, whatever its name means now
-        limit = f"--fsize={archive.LIMITS.size}"
-        result = command.run([prlimit, limit, zstd, "--decompress", "--quiet", "--force", "--no-progress", "-o", plain, "--", source])
+    programs = {name: command.which(name) for name in ("setpriv", "prlimit", "zstd")}
+    missing = [name for name, found in programs.items() if found is None]
+    if missing:
+        raise Unsupported(f"The program {missing[0]} is missing, which {path} needs", hint="Install zstd and util-linux")
+    with tempfile.TemporaryFile(dir=place) as file:
+        # The open files, whatever their names mean now: the source is the one whose checksum was taken.
+        source, plain = (f"/proc/{os.getpid()}/fd/{number}" for number in (fd, file.fileno()))
+        act = ["sh", "-c", 'exec zstd --decompress --quiet --stdout <"$0" >"$1"', source, plain]
+        result = command.run(["setpriv", "--pdeathsig", "KILL", "--", "prlimit", f"--fsize={archive.LIMITS.size}", "--", *act])
         if result.rc:
-            raise StepError("template", "Decompress", path, text=f"zstd ended with status {result.rc}")
-        with open(plain, "rb") as file:
-            os.unlink(plain)
-            yield file
+            said = result.stderr.strip().splitlines()[-5:]
+            raise StepError("template", "Decompress", path, text=f"zstd ended with status {result.rc}", log=said)
+        yield file
 
 
-def _read(options: base.Options, name: str, checksum: str, log: base.Log) -> bytes:
-    with _open(options, name, checksum, log) as stream:
+def _read(options: base.Options, name: str, checksum: str, place: str, log: base.Log) -> bytes:
+    with _open(options, name, checksum, place, log) as stream:
         data = stream.read(metadata.LIMIT + 1)
     if len(data) > metadata.LIMIT:
         raise StepError("template", "Read", base.text(options, name), text=f"it has more than {metadata.LIMIT} bytes")

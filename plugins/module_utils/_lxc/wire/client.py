@@ -235,7 +235,7 @@ def _watch(exchange: Exchange, wanted: set[State]) -> tuple[socket.socket, Optio
 
 
 def _announced(exchange: Exchange, link: socket.socket) -> State:
-    data, _ = exchange.receive(link, protocol.STATE_MESSAGE_SIZE)
+    data, _fds = exchange.receive(link, protocol.STATE_MESSAGE_SIZE)
     if not data:
         raise NotRunning(f"Container {exchange.container.name} in {exchange.container.lxc_path} has stopped")
     return _state(exchange.container, protocol.StateMessage.unpack(data).value)

@@ -125,7 +125,7 @@ class Exchange:
                 raise Refused(f"{self.title} was refused: {os.strerror(-response.ret)}", -response.ret)
             if response.datalen < 0 or (response.datalen > protocol.MAX_PAYLOAD and self.command != Command.CONSOLE_LOG):
                 raise ProtocolError(f"{self.title}: an answer of {response.datalen} bytes")
-            payload, _ = self.receive(link, response.datalen)
+            payload, _fds = self.receive(link, response.datalen)
             if len(payload) != response.datalen:
                 raise ProtocolError(f"{self.title}: the answer ended before its {response.datalen} bytes")
         except BaseException:

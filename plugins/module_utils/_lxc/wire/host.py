@@ -28,6 +28,7 @@ PROTOCOL_VERSION = 1
 MAX_MESSAGE = 4 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
+_NOTHING: Mapping[str, object] = {}
 
 
 class NoMonitor(errors.LxcError):
@@ -81,7 +82,7 @@ def _parse(text: bytes) -> dict[str, Any]:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"A message is not JSON: {error}") from None
-    if not isinstance(message, dict) or type(message.get("version")) is not int:
+    if not isinstance(message, dict) or not _is_number(message.get("version")):
         raise ProtocolError("A message is not a JSON object with a version")
     return message
 
@@ -147,6 +148,11 @@ def _rebuild(kind: str, message: str, details: Mapping[str, Any]) -> errors.LxcE
     return _KINDS.get(kind, errors.LxcError)(message, hint)
 
 
+def _is_number(value: object) -> bool:
+    """True and False are integers to Python, not to us."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 class _Said(str):
     """A value of which only its repr() is known."""
 
@@ -154,7 +160,7 @@ class _Said(str):
         return str(self)
 
 
-def request(op: str, body: Mapping[str, object] = {}, timeout: float = 10.0, path: str = MONITOR_SOCKET) -> dict[str, Any]:
+def request(op: str, body: Mapping[str, object] = _NOTHING, timeout: float = 10.0, path: str = MONITOR_SOCKET) -> dict[str, Any]:
     """Ask the monitor and return its reply, or raise the error it replies; NoMonitor when nobody listens."""
     deadline = connection.Deadline(timeout)
     try:
