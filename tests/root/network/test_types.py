@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("pyroute2")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.model import Network
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError, Unsupported
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, namespace
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.netlink import Netlink
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.network import base, types
@@ -133,13 +133,6 @@ def test_the_bridges_address_does_not_follow_its_ports(host):
         assert link("nbr1").hwaddr == "02:00:00:00:00:07"
 
     host(body)
-
-
-def test_the_name_is_the_same_at_each_start_and_differs_between_containers():
-    names = {base.host_name(Container(path, name), index) for path in ("/a", "/b") for name in ("x", "y") for index in (0, 1)}
-    assert len(names) == 8
-    assert all(len(name) == 15 for name in names)
-    assert base.host_name(OWNER, 0) == base.host_name(OWNER, 0)
 
 
 def test_a_leftover_of_ours_is_replaced(host):
@@ -304,17 +297,3 @@ def test_nothing_is_imported_after_preload(host):
         assert set(sys.modules) - before == set()
 
     assert run_forked(lambda: host(body) or True, 0)
-
-
-@pytest.mark.parametrize("kind", ["macvlan", "ipvlan", "vlan", "phys"])
-def test_a_type_for_later_is_refused_by_name(kind):
-    with pytest.raises(Unsupported, match=kind):
-        types.preload([Network(0, kind)])
-
-
-def test_who_shares_the_hosts_network():
-    none, empty = Network(0, "none"), Network(1, "empty")
-    assert types.shares_host([none])
-    assert not types.shares_host([])
-    assert not types.shares_host([empty])
-    assert not types.shares_host([none, empty])

@@ -117,6 +117,7 @@ def test_the_four_steps(host):
         assert done.result["actions"] == predicted.result["actions"]
         assert fields(done) == ["state", "ipv4", "up", "forwarding", "firewall", "dhcp"]
         made = done.result["bridge"]
+        assert os.stat("/run/hostkit-lxc").st_mode & 0o777 == 0o700
         assert (made["state"], made["ipv4"], made["dhcp_range"], made["nat"]) == ("present", ["10.0.3.1/24"], "10.0.3.2,10.0.3.254", True)
         after = state()
         for again in (task().apply(), task().predict()):

@@ -19,6 +19,7 @@ def programs(monkeypatch):
     """Every program is there; no user of its own for dnsmasq."""
     monkeypatch.setattr(bridge_dhcp.command, "which", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(bridge_dhcp, "_user", list)
+    monkeypatch.setattr(effects, "check", lambda: None)
 
 
 def wanted(**params):
@@ -172,6 +173,16 @@ def test_a_missing_program_is_told_with_the_plan(monkeypatch, missing, said):
     assert plan(observed(dhcp="", nat=False)) == []
 
 
+def test_a_missing_library_is_told_with_the_plan(monkeypatch):
+    def refuse():
+        raise Unsupported("pyroute2 is missing")
+
+    monkeypatch.setattr(effects, "check", refuse)
+    with pytest.raises(Unsupported, match="pyroute2"):
+        plan(ABSENT)
+    assert [field for field, *_rest in plan(observed(), domain="lab")] == ["dhcp"]
+
+
 def test_absent_takes_all_of_it(monkeypatch):
     monkeypatch.setattr(effects, "check_removable", lambda name, force: None)
     assert [field for field, *_rest in plan(observed(), state="absent")] == ["dhcp", "firewall", "state"]
@@ -194,6 +205,7 @@ def test_the_rules_in_the_layout_that_they_are_read_in():
     assert text == bridge_firewall.normal(text)
     listed = text.replace("priority 0;", "priority filter;").replace("priority 100;", "priority srcnat;")
     assert bridge_firewall.normal("\n".join(f"\t\t{line}" for line in listed.split("\n"))) == text
+    assert bridge_firewall.normal("# Warning: a remark\n" + listed) == text
     assert bridge_firewall.rules("lxcbr0", "10.0.3.0/24", nat=False, dhcp=False) == ""
 
 

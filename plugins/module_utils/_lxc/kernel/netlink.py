@@ -47,13 +47,10 @@ def preload() -> None:
     """
     if _classes:
         return
-    found = importlib.util.find_spec("pyroute2")
-    if found is None or not found.submodule_search_locations:
-        hint = "Install it on the target: apt install python3-pyroute2, or pip install pyroute2"
-        raise Unsupported(f"pyroute2 is missing: {sys.executable} does not find it", hint)
+    places = check()
     before = _take_away()
     bare = types.ModuleType("pyroute2")
-    bare.__path__ = list(found.submodule_search_locations)
+    bare.__path__ = places
     sys.modules["pyroute2"] = bare
     try:
         loaded = {name: getattr(importlib.import_module(f"pyroute2.netlink.rtnl.{name}"), name) for name in _MESSAGES}
@@ -63,6 +60,15 @@ def preload() -> None:
         _take_away()
         sys.modules.update(before)
     _classes.update(loaded)
+
+
+def check() -> list[str]:
+    """Where pyroute2 is, without importing it. Raises Unsupported where it is missing."""
+    found = importlib.util.find_spec("pyroute2")
+    if found is None or not found.submodule_search_locations:
+        hint = "Install it on the target: apt install python3-pyroute2, or pip install pyroute2"
+        raise Unsupported(f"pyroute2 is missing: {sys.executable} does not find it", hint)
+    return list(found.submodule_search_locations)
 
 
 def _take_away() -> dict[str, types.ModuleType]:
@@ -120,7 +126,9 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """All of them."""
-        return [_link(data) for data in self._ask(_classes["ifinfmsg"](), _GETLINK, _DUMP, "the interfaces")]
+        message = _classes["ifinfmsg"]()
+        message["attrs"] = [["IFLA_EXT_MASK", _SKIP_STATISTICS]]
+        return [_link(data) for data in self._ask(message, _GETLINK, _DUMP, "the interfaces")]
 
     def find(self, name: str) -> Optional[Link]:
         """The interface of that name, or None."""

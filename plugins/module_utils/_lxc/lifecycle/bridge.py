@@ -44,6 +44,13 @@ def look(name: str) -> Link:
     return Link(driver, found.up, found.hwaddr, ipv4, ipv6)
 
 
+def check() -> None:
+    """Raises Unsupported where links cannot be changed."""
+    from ..kernel import netlink
+
+    netlink.check()
+
+
 def make(name: str) -> None:
     """With an address of its own: one that it takes from its ports changes as containers come and go. It bears our mark."""
     from ..kernel import netlink

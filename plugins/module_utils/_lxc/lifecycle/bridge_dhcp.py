@@ -107,7 +107,9 @@ def start(name: str, text: str) -> None:
     _end(name)
     place = directory(name)
     try:
-        os.makedirs(place, 0o700, exist_ok=True)
+        for one in (paths.RUN, place):
+            if not os.path.isdir(one):
+                os.mkdir(one, 0o700)
         os.makedirs(os.path.dirname(leases(name)), 0o755, exist_ok=True)
         with open(f"{place}/dnsmasq.conf", "w", encoding="utf-8") as file:
             file.write(text)

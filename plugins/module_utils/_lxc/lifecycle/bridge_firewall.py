@@ -51,8 +51,8 @@ def read(name: str) -> str:
 
 
 def normal(text: str) -> str:
-    """Without indentation and empty lines, priorities as numbers."""
-    stripped = "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
+    """Without indentation, comments and empty lines, priorities as numbers."""
+    stripped = "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip() and not line.startswith("#"))
     return re.sub(r"priority (\w+);", lambda found: f"priority {_PRIORITIES.get(found[1], found[1])};", stripped)
 
 

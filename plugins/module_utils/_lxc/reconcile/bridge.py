@@ -168,8 +168,10 @@ def plan(wanted: Wanted, observed: Observed) -> list[Change]:
     if not wanted.present:
         return _absence(wanted, observed)
     have = settings(wanted, observed)
-    found = [*_link(wanted.name, have, observed), *_firewall(wanted.name, have, observed), *_service(wanted.name, have, observed)]
-    return [change for change in found if change.before != change.after]
+    link = [change for change in _link(wanted.name, have, observed) if change.before != change.after]
+    if link:
+        bridge.check()
+    return [*link, *_firewall(wanted.name, have, observed), *_service(wanted.name, have, observed)]
 
 
 def _link(name: str, have: Settings, observed: Observed) -> list[Change]:
