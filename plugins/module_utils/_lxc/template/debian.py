@@ -16,12 +16,14 @@ from typing import NamedTuple
 
 from ..errors import BadValue, LxcError, StepError, Unsupported
 from ..kernel import command
-from . import aptsources, base, cache, debianroot, script
+from . import aptsources, base, cache, debianroot, debootstrap, machine, script
 
 _OPTIONS = ("release", "arch", "variant", "mirror", "packages", "cache_max_age")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _PACKAGES = ("dbus", "iproute2", "systemd", "systemd-sysv")
+# mmdebstrap's names of those with which a system can boot.
+_VARIANTS = ("minbase", "required", "apt", "essential", "buildd", "important", "debootstrap", "standard")
 # Releases in which systemd-resolved is still a part of the package systemd.
 _WITH_RESOLVED = ("jessie", "stretch", "buster", "bullseye")
 _WEEK = 7 * 86400
@@ -48,10 +50,11 @@ class Recipe(NamedTuple):
 
 def check(options: base.Options) -> None:
     base.only("debian", options, _OPTIONS)
-    recipe(options)
+    wanted = recipe(options)
     base.seconds(options, "cache_max_age", _WEEK)
-    if _program() is None:
-        raise Unsupported("Neither mmdebstrap nor debootstrap is on this host", hint="Install mmdebstrap")
+    machine.check(wanted.arch)
+    if not _program().endswith("/mmdebstrap"):
+        debootstrap.check(wanted.variant, wanted.sources, wanted.release, _KEYRING)
 
 
 def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:
@@ -71,15 +74,17 @@ def recipe(options: base.Options) -> Recipe:
     """What the options and the host's sources say."""
     host = host_release()
     release = base.text(options, "release", host or "stable", r"[a-z][a-z0-9.+-]*")
-    extra = base.words(options, "packages", r"[a-z0-9][a-z0-9.+:-]*")
-    resolved = () if release in _WITH_RESOLVED else ("systemd-resolved",)
-    return Recipe(
-        release=release,
-        arch=base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*") or host_arch(),
-        variant=base.text(options, "variant", "minbase", r"[a-z]+"),
-        packages=tuple(sorted({*_PACKAGES, *resolved, *extra})),
-        sources=tuple(_sources(options, host, release)),
-    )
+    variant = base.text(options, "variant", "minbase")
+    if variant not in _VARIANTS:
+        raise BadValue("template_options[variant]", variant, f"one of {', '.join(_VARIANTS)}")
+    sources = tuple(_sources(options, host, release))
+    packages = {*_PACKAGES, *base.words(options, "packages", r"[a-z0-9][a-z0-9.+:-]*")}
+    if release not in _WITH_RESOLVED:
+        packages.add("systemd-resolved")
+    if any("https://" in source.uri for source in sources):
+        packages.add("ca-certificates")  # or the container's own apt cannot use them
+    arch = base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*") or machine.host()
+    return Recipe(release, arch, variant, tuple(sorted(packages)), sources)
 
 
 def _sources(options: base.Options, host: str, release: str) -> list[aptsources.Source]:
@@ -106,31 +111,18 @@ def host_release(path: str = "/etc/os-release") -> str:
     return fields.get("VERSION_CODENAME", "").strip('"') if fields.get("ID", "").strip('"') == "debian" else ""
 
 
-def host_arch() -> str:
-    """In Debian's words. dpkg knows it on Debian; elsewhere it follows from the machine."""
-    import platform
-
-    machine = platform.machine()
-    names = {"x86_64": "amd64", "aarch64": "arm64", "i686": "i386", "armv7l": "armhf", "ppc64le": "ppc64el"}
-    if command.which("dpkg"):
-        result = command.run(["dpkg", "--print-architecture"])
-        if result.rc == 0 and result.stdout.strip():
-            return result.stdout.strip()
-    return names.get(machine, machine)
-
-
 def bootstrap(wanted: Recipe, rootfs: str, log: base.Log) -> None:
-    program = _program()
-    if program is None:
-        raise Unsupported("Neither mmdebstrap nor debootstrap is on this host", hint="Install mmdebstrap")
-    words = mmdebstrap(wanted, rootfs) if program.endswith("/mmdebstrap") else debootstrap(wanted, rootfs)
+    program, env = _program(), environment()
     try:
-        script.run([program, *words], program, log, environment())
+        if program.endswith("/mmdebstrap"):
+            script.run([program, *mmdebstrap(wanted, rootfs)], program, log, env)
+            return
+        release, arch, variant, packages, sources = wanted
+        script.run([program, *debootstrap.words(release, arch, variant, packages, sources, _KEYRING, rootfs)], program, log, env)
+        debootstrap.complete(rootfs, sources, env, log)
     except StepError as error:
         error.hint = error.hint or "Does the mirror answer? mirror names another one"
         raise
-    if not program.endswith("/mmdebstrap"):
-        debianroot.write(rootfs, "etc/apt/sources.list", "".join(source.line() + "\n" for source in wanted.sources))
 
 
 def mmdebstrap(wanted: Recipe, rootfs: str) -> list[str]:
@@ -138,17 +130,6 @@ def mmdebstrap(wanted: Recipe, rootfs: str) -> list[str]:
     include = ",".join(wanted.packages)
     words = ["--mode=root", f"--variant={wanted.variant}", f"--architectures={wanted.arch}", f"--include={include}", "--format=directory"]
     return [*words, wanted.release, rootfs, *(source.line() for source in wanted.sources)]
-
-
-def debootstrap(wanted: Recipe, rootfs: str) -> list[str]:
-    """It takes one source, and knows the variants minbase, buildd and the whole (which it has no name for)."""
-    first = next((source for source in wanted.sources if source.suite == wanted.release), wanted.sources[0])
-    keyring = first.signed_by or _KEYRING
-    if not os.path.isfile(keyring):
-        raise Unsupported(f"The keyring {keyring} is missing, without which nothing can be verified", hint="Install debian-archive-keyring")
-    variant = [] if wanted.variant in ("important", "debootstrap", "standard") else [f"--variant={wanted.variant}"]
-    words = ["--force-check-gpg", f"--keyring={keyring}", f"--arch={wanted.arch}", f"--include={','.join(wanted.packages)}"]
-    return [*words, *variant, f"--components={','.join(first.components)}", wanted.release, rootfs, first.uri]
 
 
 def environment() -> dict[str, str]:
@@ -167,8 +148,11 @@ def environment() -> dict[str, str]:
     return found
 
 
-def _program() -> str | None:
-    return command.which("mmdebstrap") or command.which("debootstrap")
+def _program() -> str:
+    found = command.which("mmdebstrap") or command.which("debootstrap")
+    if found is None:
+        raise Unsupported("Neither mmdebstrap nor debootstrap is on this host", hint="Install mmdebstrap")
+    return found
 
 
 def _digest(path: str) -> str:

@@ -37,16 +37,21 @@ def finish(rootfs: str, keyrings: Sequence[str], log: base.Log) -> None:
         _remove(rootfs, pattern)
     write(rootfs, "etc/systemd/network/eth0.network", _NETWORK)
     write(rootfs, "etc/machine-id", "")
-    for keyring in dict.fromkeys(keyrings):
-        if not os.path.lexists(rootfs + keyring):
-            with open(keyring, "rb") as file:
-                write(rootfs, keyring.lstrip("/"), file.read())
+    take_keys(rootfs, keyrings)
     # Nothing waits for the network: a container without one has to boot too.
     chroot = ["chroot", rootfs, "systemctl"]
     script.run([*chroot, "enable", "systemd-networkd.service", "systemd-resolved.service"], "systemctl enable", log)
     script.run([*chroot, "disable", "systemd-networkd-wait-online.service"], "systemctl disable", log)
     _remove(rootfs, "etc/resolv.conf")
     os.symlink("../run/systemd/resolve/stub-resolv.conf", f"{rootfs}/etc/resolv.conf")
+
+
+def take_keys(rootfs: str, keyrings: Sequence[str]) -> None:
+    """The keyrings that sources of the host name, where no package brought them."""
+    for keyring in dict.fromkeys(keyrings):
+        if not os.path.lexists(rootfs + keyring):
+            with open(keyring, "rb") as file:
+                write(rootfs, keyring.lstrip("/"), file.read())
 
 
 def personalise(rootfs: str, name: str, log: base.Log) -> None:
