@@ -42,11 +42,12 @@ def _copy_of(name: str, max_age: int, build: Callable[[str], None], target: str,
     built = False
     while True:
         with _locked(name, True, log):
-            if _age(name) is not None and (built or 0 <= (_age(name) or 0) <= max_age):
+            if _age(name) is not None and (built or (0 <= (_age(name) or 0) <= max_age and not _leftovers(name))):
                 log("Copying the root file system from the cache")
                 tree.copy(f"{directory()}/{name}/rootfs", target)
                 return
         with _locked(name, False, log):
+            _remove_leftovers(name, log)
             age = _age(name)
             if age is None or not 0 <= age <= max_age:
                 _build(name, build, log)
@@ -61,7 +62,6 @@ def _age(name: str) -> float | None:
 
 
 def _build(name: str, build: Callable[[str], None], log: Log) -> None:
-    _remove_leftovers(name, log)
     place = f"{directory()}/{name}"
     new = f"{place}.new-{secrets.token_hex(4)}"
     os.mkdir(new, 0o700)
@@ -80,13 +80,16 @@ def _build(name: str, build: Callable[[str], None], log: Log) -> None:
 
 
 def _remove_leftovers(name: str, log: Log) -> None:
+    for entry in _leftovers(name):
+        try:
+            tree.remove(f"{directory()}/{entry}")
+        except OSError as error:
+            log(f"Cannot remove {directory()}/{entry} yet: {error.strerror}")
+
+
+def _leftovers(name: str) -> list[str]:
     """What a killed process left, and the root that was replaced."""
-    for entry in os.listdir(directory()):
-        if entry.startswith((f"{name}.new-", f"{name}.old-")):
-            try:
-                tree.remove(f"{directory()}/{entry}")
-            except OSError as error:
-                log(f"Cannot remove {directory()}/{entry} yet: {error.strerror}")
+    return [entry for entry in os.listdir(directory()) if entry.startswith((f"{name}.new-", f"{name}.old-"))]
 
 
 @contextlib.contextmanager
