@@ -45,6 +45,11 @@ def test_what_is_in_it(host: Path) -> None:
     assert (root / "etc/hostname").read_text() == "tbox\n"
 
 
+def test_the_host_name_inside_is_the_one_of_the_config(host: Path) -> None:
+    container = made(host, "tbox", config={"lxc.uts.name": "tbox.example"})
+    assert (Path(container.rootfs) / "etc/hostname").read_text() == "tbox.example\n"
+
+
 @pytest.mark.parametrize("store", ["dir", "overlayfs"])
 def test_it_runs_and_stops_under_stock_lxc_confined_as_said(host: Path, stock: Callable[[str], str], store: str) -> None:
     made(host, "tbox", backing_store=store, config={"lxc.net.0.type": "empty"})

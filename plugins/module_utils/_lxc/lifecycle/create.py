@@ -132,9 +132,14 @@ def _populate(request: CreateRequest, rootfs_path: str, log: Log) -> run.Made:
     store = backends.for_rootfs(rootfs_path)
     directory = store.mount_host(container.rootfs)
     try:
-        return run.make(request.template, request.template_options, run.Target(container, directory), log)
+        return run.make(request.template, request.template_options, run.Target(container, directory, _uts_name(request)), log)
     finally:
         store.umount(directory)
+
+
+def _uts_name(request: CreateRequest) -> str:
+    value = request.config.get("lxc.uts.name")
+    return value if isinstance(value, str) else ""
 
 
 def _read(container: Container) -> str:

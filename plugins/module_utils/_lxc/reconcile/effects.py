@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Optional
 
-from ..errors import StepError
+from ..errors import InUse, StepError
 from .desired import Desired
 
 LOCK_TIMEOUT = 30.0
 
 
-def _silent(_line: str) -> None:
-    """No log was asked for."""
+def _progress(desired: Desired) -> Callable[[str], None]:
+    """A template's lines go to the container's log as they come, whatever its level: to make a root may take minutes."""
+    from ..lifecycle.log import Log
+
+    one = desired.container
+    log = Log(one.name, desired.log_file or one.log, 0)
+    return lambda line: log.write("INFO", line)
 
 
 class Effects:
     """`Verbs` for real. What an act returns beside success is a list of warnings, or how a container was stopped."""
 
-    def __init__(self, log: Callable[[str], None] = _silent) -> None:
+    def __init__(self, log: Optional[Callable[[str], None]] = None) -> None:
         self._log = log
 
     def create(self, desired: Desired) -> object:
-        from ..lifecycle import create
+        from ..lifecycle import create, partial
 
         request = create.CreateRequest(
             container=desired.container,
@@ -36,7 +42,13 @@ class Effects:
             config=desired.config,
             networks=desired.networks,
         )
-        return create.create(request, self._log)
+        one = desired.container
+        try:
+            return create.create(request, self._log or _progress(desired))
+        except InUse:  # somebody else has begun to make it after we had looked
+            if not os.path.lexists(one.directory) or partial.is_abandoned(one, LOCK_TIMEOUT) or not os.path.lexists(one.config):
+                raise
+            return [f"Somebody else made it in {one.directory} at the same time"]
 
     def destroy(self, desired: Desired) -> object:
         from ..lifecycle import destroy

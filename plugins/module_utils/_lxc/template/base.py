@@ -18,10 +18,19 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Target(NamedTuple):
-    """The new container, and the directory on the host where its root is to be filled ("" for none)."""
+    """The new container, and the directory on the host where its root is to be filled ("" for none).
+
+    `uts_name` is the host name that its config will say, "" for the container's own name.
+    """
 
     container: Container
     rootfs: str
+    uts_name: str = ""
+
+    @property
+    def hostname(self) -> str:
+        """What /etc/hostname says inside: an init that sets it at boot must not undo `lxc.uts.name`."""
+        return self.uts_name or self.container.name
 
 
 class Made(NamedTuple):

@@ -18,24 +18,27 @@ _DIRECTORIES = (
     "usr", "usr/bin", "usr/lib", "usr/sbin", "usr/share", "usr/share/udhcpc", "var", "var/empty", "var/log",
 )  # fmt: skip
 
-# Without a server udhcpc must not hold up rcS: busybox' init takes no signals before sysinit is through.
+# Without a server udhcpc must not hold up rcS: busybox' init takes no signals before sysinit is through. It would take away the
+# addresses that the config gives (lxc.net.N.ipv4.address), so where there are some it is not run.
 _RCS = """#!/bin/sh
-/bin/hostname -F /etc/hostname
 /sbin/ip link set lo up
-if /sbin/ip link show dev eth0 >/dev/null 2>&1; then
-    script=/usr/share/udhcpc/default.script
-    /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s $script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
-fi
+case "$(/sbin/ip -4 addr show dev eth0 2>&1)" in
+    *inet* | *"can't find"* | *"does not exist"*) ;;
+    *)
+        script=/usr/share/udhcpc/default.script
+        /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s $script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
+        ;;
+esac
 """
 
 _UDHCPC = """#!/bin/sh
 case "$1" in
     deconfig)
-        ip addr flush dev "$interface"
+        ip -4 addr flush dev "$interface"
         ip link set "$interface" up
         ;;
     renew | bound)
-        ip addr flush dev "$interface"
+        ip -4 addr flush dev "$interface"
         ip addr add "$ip/${mask:-24}" ${broadcast:+broadcast "$broadcast"} dev "$interface"
         for address in $router; do
             ip route add default via "$address" dev "$interface"
@@ -86,7 +89,7 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
         _directory(root_fd, "root", 0o700)
         for name, (mode, text) in _FILES.items():
             _write(root_fd, name, text.encode(), mode)
-        name = target.container.name
+        name = target.hostname
         _write(root_fd, "etc/hostname", f"{name}\n".encode(), 0o644)
         _write(root_fd, "etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n".encode(), 0o644)
         with open(source, "rb") as file:

@@ -66,7 +66,7 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
         debianroot.finish(rootfs, [source.signed_by for source in wanted.sources if source.signed_by], log)
 
     cache.copy_of(wanted.name(), base.seconds(options, "cache_max_age", _WEEK), build, target.rootfs, log)
-    debianroot.personalise(target.rootfs, target.container.name, log)
+    debianroot.personalise(target.rootfs, target.hostname, log)
     return base.Made([f"lxc.arch = {wanted.arch}"], [])
 
 
