@@ -37,7 +37,7 @@ _IFA_F_NODAD = 0x02
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _MESSAGES = ("ifinfmsg", "ifaddrmsg", "rtmsg")
 _classes: dict[str, Any] = {}
-_NONE: Mapping[str, Any] = {}
+_NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def preload() -> None:
