@@ -239,6 +239,36 @@ def test_what_was_taken_away_by_hand_comes_back(host):
     host(body)
 
 
+def test_tasks_at_once_do_it_once(host):
+    def body():
+        children = []
+        for _number in range(4):
+            pid = os.fork()
+            if pid == 0:
+                code = 1
+                try:
+                    code = 2 if task(domain="lab").apply().changed else 3
+                finally:
+                    os._exit(code)
+            children.append(pid)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        assert sorted(codes) == [2, 3, 3, 3]
+        assert not task(domain="lab").predict().changed
+
+    host(body)
+
+
+def test_a_task_that_waits_too_long_names_who_holds_the_lock(host):
+    def body():
+        held = pytest.raises(InUse, match=r"bridges\.lock is held by this process, to sleep")
+        with bridge.hold("sleep"), held, bridge.hold("wait", timeout=0):
+            pass
+        with bridge.hold("again", timeout=0):
+            pass
+
+    host(body)
+
+
 def test_a_name_that_something_else_has(host):
     def body():
         with Netlink() as links:

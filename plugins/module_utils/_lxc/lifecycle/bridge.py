@@ -8,13 +8,18 @@ Looking at a bridge loads no netlink classes; what changes one does.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from .. import paths
 from ..errors import InUse, StepError
 from ..kernel import interfaces
 
 ALIAS = "hostkit-lxc bridge"
+LOCK = f"{paths.RUN}/bridges.lock"
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 
 
@@ -42,6 +47,26 @@ def look(name: str) -> Link:
         raise InUse(f"The interface {name} exists and is not a bridge ({kind})", "Choose another name, or remove it")
     ipv4, ipv6 = ([f"{one.address}/{one.prefix}" for one in found.addresses if one.family == version] for version in (4, 6))
     return Link(driver, found.up, found.hwaddr, ipv4, ipv6)
+
+
+@contextlib.contextmanager
+def hold(what: str, timeout: float = 60) -> Iterator[None]:
+    """Bridges are changed by one task at a time. InUse names who has the lock when `timeout` seconds were not enough."""
+    from ..kernel import filelock
+
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(paths.RUN, 0o700)
+    lock_fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        while not filelock.try_lock(lock_fd):
+            if time.monotonic() >= deadline:
+                raise InUse(f"{LOCK} is held by {filelock.holder(LOCK)}", f"Waited in order to {what}; try again")
+            time.sleep(0.02)
+        filelock.note(lock_fd, what)
+        yield
+    finally:
+        os.close(lock_fd)
 
 
 def check() -> None:

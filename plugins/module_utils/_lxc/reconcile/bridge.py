@@ -255,6 +255,14 @@ class Job:
         return self._reconciliation.predict()
 
     def apply(self) -> Report:
+        """What there is to do may have been done by another task while this one waited for it."""
+        report = self._reconciliation.predict()
+        if not report.changed:
+            return report
+        with bridge.hold(f"change bridge {self._wanted.name}"):
+            return self._apply()
+
+    def _apply(self) -> Report:
         is_new = self._wanted.present and not bridge.look(self._wanted.name).driver
         with Rollback() as undo:
             if is_new:
