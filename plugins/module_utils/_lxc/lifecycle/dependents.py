@@ -19,10 +19,13 @@ def sources(container: Container) -> list[Container]:
 
 
 def of(container: Container) -> list[str]:
-    """The names of those that use this one's files. In the old form only their number is kept: they are looked for."""
+    """The names of those that use this one's files, with the lxcpath where it is another (snapshots of clones, too).
+
+    In the old form only their number is kept: they are looked for.
+    """
     lines = _lines(_counter(container))
     if not _is_number(lines):
-        return [one.name for one in _pairs(lines)]
+        return [one.name if one.lxc_path == container.lxc_path else one.directory for one in _pairs(lines)]
     count = int(lines[0])
     if count <= 0:
         return []
