@@ -59,9 +59,10 @@ class Exchange:
             if "error" in message:
                 return host.restore(message["error"])
 
-    def wait_for_exec(self) -> None:
-        """The peer announces its execve(2); then its end closes, or tells what failed."""
-        self.receive("executing")
+    def wait_for_exec(self) -> list[tuple[str, str]]:
+        """The peer announces its execve(2), with what it has to log; then its end closes, or tells what failed."""
+        logged, _fds = self.receive("log")
         data, _fds = sockets.recv_with_fds(self.end, _SIZE, _MAX_FDS)
         if data:
             raise host.restore(json.loads(data)["error"])
+        return [(str(level), str(line)) for level, line in logged]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..cgroup import layout
-from ..config.model import Config
+from ..config.model import Config, Network
 from ..errors import LxcError
 from ..network import types
 from ..paths import Container
@@ -68,16 +68,23 @@ def _namespace_env(remains: Remains) -> dict[str, str]:
 def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log) -> list[str]:
     problems = []
     by_index = {network.index: network for network in config.networks}
+    for network in config.networks:
+        if network.type == "empty":
+            _script(network, "", config, env, log)
     for fields in remains.links:
         created = types.created(fields)
-        network = by_index.get(created.index)
-        try:
-            if network is not None:
-                hooks.run_network("down", network, created.host_name, config, env, log)
-        except (LxcError, OSError) as error:
-            log.write("ERROR", str(error))
+        known = by_index.get(created.index)
+        if known is not None:
+            _script(known, created.host_name, config, env, log)
         try:
             types.delete(created)
         except (LxcError, OSError) as error:
             problems.append(f"Delete interface {created.host_name}: {error}")
     return problems
+
+
+def _script(network: Network, host_name: str, config: Config, env: Mapping[str, str], log: Log) -> None:
+    try:
+        hooks.run_network("down", network, host_name, config, env, log)
+    except (LxcError, OSError) as error:
+        log.write("ERROR", str(error))

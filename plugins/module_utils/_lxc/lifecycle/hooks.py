@@ -30,7 +30,7 @@ def environment(container: Container, config: Config, root_mount: str) -> dict[s
         "LXC_NAME": container.name,
         "LXC_CONFIG_FILE": container.config,
         "LXC_ROOTFS_MOUNT": root_mount,
-        "LXC_ROOTFS_PATH": config.rootfs_path,
+        "LXC_ROOTFS_PATH": _without_store(config.rootfs_path),
         "LXC_CONSOLE": config.get("lxc.console.path"),
         "LXC_CONSOLE_LOGPATH": config.get("lxc.console.logfile"),
         "LXC_LOG_LEVEL": config.get("lxc.log.level"),
@@ -38,6 +38,11 @@ def environment(container: Container, config: Config, root_mount: str) -> dict[s
         "LXC_CGNS_AWARE": "1",
     }
     return {key: value for key, value in wanted.items() if value}
+
+
+def _without_store(rootfs_path: str) -> str:
+    """LXC keeps the word before the first colon (dir, overlay, ...) for itself."""
+    return rootfs_path if rootfs_path.startswith("/") else rootfs_path.partition(":")[2]
 
 
 def run(kind: str, config: Config, env: Mapping[str, str], log: Log, arguments: Sequence[str] = ()) -> None:
@@ -65,7 +70,7 @@ def _run(script: str, key: str, words: Sequence[str], more: Mapping[str, str], c
     log.write("DEBUG", output)
     if status:
         how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise StepError("hook", "Run", f"{key} = {script}", text=how, log=output.splitlines()[-20:])
+        raise StepError("hook", "Run", f"{key} = {script}", text=how, log=[line[:500] for line in output.splitlines()[-20:]])
 
 
 def _shell(command: str, env: Mapping[str, str]) -> tuple[int, str]:

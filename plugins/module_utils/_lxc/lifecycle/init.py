@@ -66,14 +66,16 @@ def main(plan: Plan, exchange: Exchange, log: Log) -> NoReturn:
     """Never returns: execve(2), or the error to the launcher and exit status 1."""
     try:
         process.close_all_but([0, 1, 2, exchange.end.fileno()])
+        process.set_dumpable(False)  # until execve(2): our /proc/PID/root and exe are the host's (CVE-2016-9962, CVE-2019-5736)
         os.setsid()
         os.umask(0)
         intent = _intend(plan)
         terminal_fd = _build(plan, exchange, log)
         _become(plan, intent, exchange, terminal_fd, log)
-    except BaseException as error:  # whatever it is, the launcher must hear of it
+    except BaseException as error:  # whatever it is, the launcher must hear of it, and nothing may return into its code
         exchange.send_error(as_lxc_error(error, log))
-    os._exit(1)
+    finally:
+        os._exit(1)
 
 
 def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
@@ -102,6 +104,7 @@ def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
     for fd in (terminals.devpts_fd, *masters):
         os.close(fd)
     kernelvalues.write_all(config)
+    log.hold()
     pivot.pivot(root_fd)
     os.close(root_fd)
     return terminals.console_peer_fd
@@ -135,20 +138,21 @@ def _become(plan: Plan, intent: Intent, exchange: Exchange, terminal_fd: int, lo
     exchange.send({"ready": True})
     exchange.receive("go")
     _persona(config)
-    hooks.run("start", config, plan.env, log)
-    _directory(config)
     _terminal(terminal_fd)
     credentials.new_session_keyring()
     credentials.drop_bounding(intent.dropped)
     credentials.clear_ambient()
     credentials.clear_inheritable()
-    if (intent.uid, intent.gid, intent.groups) != (0, 0, []):
-        credentials.set_ids(intent.uid, intent.gid, intent.groups)
     if config.get_bool("lxc.no_new_privs"):
         process.set_no_new_privs()
+    # The hook's program is the container's: as in LXC it gets no more than init itself.
+    hooks.run("start", config, plan.env, log)
+    _directory(config)
+    if (intent.uid, intent.gid, intent.groups) != (0, 0, []):
+        credentials.set_ids(intent.uid, intent.gid, intent.groups)
     os.umask(0o022)
     process.reset_signals()
-    exchange.send({"executing": True})
+    exchange.send({"executing": True, "log": log.put_off()})
     try:
         os.execve(intent.arguments[0], intent.arguments, intent.environment)
     except OSError as error:
@@ -188,10 +192,8 @@ def _directory(config: Config) -> None:
 
 
 def _terminal(terminal_fd: int) -> None:
-    """The console becomes the three standard streams; without one they are /dev/null's, as they were."""
-    if terminal_fd < 0:
-        return
+    """The console becomes the three standard streams; without one all are /dev/null, as the first: the others are the monitor's log."""
     for fd in (0, 1, 2):
-        os.dup2(terminal_fd, fd)
+        os.dup2(terminal_fd if terminal_fd >= 0 else 0, fd)
     if terminal_fd > 2:
         os.close(terminal_fd)

@@ -13,9 +13,11 @@ import time
 from collections import deque
 
 from ..errors import BadValue
+from ..paths import LOG
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL")
 _KEPT = 50
+_LONGEST = 500  # so that an error with its last lines fits into one message
 
 
 def level_number(value: str, option: str = "log_level") -> int:
@@ -31,24 +33,48 @@ def level_number(value: str, option: str = "log_level") -> int:
 
 
 class Log:
-    """Writes what is at or above `level` to `path`, and keeps the last lines of everything."""
+    """Writes what is at or above `level` to `path`, and keeps the last lines of everything.
 
-    def __init__(self, name: str, path: str, level: int) -> None:
+    `said` tells whether path and level were asked for, and so go before what the config says.
+    """
+
+    def __init__(self, name: str, path: str, level: int, said: tuple[bool, bool] = (False, False)) -> None:
         self.name = name
+        self.said = said
         self.path = path
         self.level = level
         self.last: deque[str] = deque(maxlen=_KEPT)
+        self.held: list[tuple[str, str]] | None = None
 
     def write(self, level: str, text: str) -> None:
         """One entry a line. A file that cannot be written (full disk, missing directory) must not stop a container."""
         for line in text.splitlines():
+            line = line[:_LONGEST]
             self.last.append(f"{level}: {line}")
-            if LEVELS.index(level) >= self.level:
+            if self.held is not None:
+                self.held = [*self.held, (level, line)][-_KEPT:]
+            elif LEVELS.index(level) >= self.level:
                 self._append(f"hostkit-lxc {self.name} {_stamp()} {level:<8} {line}\n")
+
+    def obey(self, path: str, level: str) -> None:
+        """What the config says of the log (`lxc.log.file`, `lxc.log.level`), where something is said, and not by the request too."""
+        if path and not self.said[0]:
+            self.path = path
+        if level and not self.said[1]:
+            self.level = level_number(level, "lxc.log.level")
+
+    def hold(self) -> None:
+        """From now on keep entries back: the path would lead into the container's own files."""
+        self.held = []
+
+    def put_off(self) -> list[tuple[str, str]]:
+        """(level, line) of what was kept back, for somebody else to write."""
+        return self.held or []
 
     def _append(self, line: str) -> None:
         try:
-            os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
+            if os.path.dirname(self.path) == LOG:  # no other: a container's directory that was removed must not come back
+                os.makedirs(LOG, 0o755, exist_ok=True)
             log_fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         except OSError:
             return

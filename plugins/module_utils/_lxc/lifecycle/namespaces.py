@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..config.model import Config
 from ..errors import StepError, Unsupported
-from ..kernel import libc, namespace
+from ..kernel import libc, namespace, process
 from ..paths import Container
 from ..wire import client
 
@@ -25,7 +27,10 @@ def own(config: Config, shares_network: bool) -> set[str]:
     names = set(map(_name, clone)) if clone else set(_ALWAYS) - set(map(_name, keep))
     if config.get("lxc.time.offset.boot") or config.get("lxc.time.offset.monotonic"):
         names.add("time")
-    names -= {_name(kind) for kind, _source in config.prefix("lxc.namespace.share.")}
+    shared_names = {_name(kind) for kind, _source in config.prefix("lxc.namespace.share.")}
+    if "user" in shared_names:
+        raise Unsupported("lxc.namespace.share.user cannot be done by this version", "Remove it")
+    names -= shared_names
     if shares_network:
         names.discard("net")
     if "user" in names or config.get_list("lxc.idmap"):
@@ -47,16 +52,33 @@ def at_clone(names: set[str]) -> int:
     return namespace.flags(names - {"cgroup", "time"})
 
 
-def enter_shared(config: Config, container: Container) -> None:
-    """Join what `lxc.namespace.share.*` names: a pid, a container of this lxcpath, or LXCPATH/NAME."""
-    for kind, source in config.prefix("lxc.namespace.share."):
-        pid = _pid_of(source, container)
-        try:
-            namespace_fd = os.open(f"/proc/{pid}/ns/{_name(kind)}", os.O_RDONLY | os.O_CLOEXEC)
-            libc.setns(namespace_fd, namespace.FLAGS[_name(kind)])
-            os.close(namespace_fd)
-        except OSError as error:
-            raise StepError.from_os("namespaces", "Share", f"{kind} of {source}", error) from error
+@contextmanager
+def shared(config: Config, container: Container) -> Iterator[None]:
+    """While init is cloned, be in what `lxc.namespace.share.*` names: a pid, a container of this lxcpath, or LXCPATH/NAME.
+
+    Not longer: the host's hooks and the network are made by the launcher, which must not be where another container can reach it.
+    """
+    own: dict[str, int] = {}
+    try:
+        for kind, source in config.prefix("lxc.namespace.share."):
+            name = _name(kind)
+            try:
+                own[name] = process.open_namespace(os.getpid(), name)
+                _join(_pid_of(source, container), name)
+            except OSError as error:
+                raise StepError.from_os("namespaces", "Share", f"{kind} of {source}", error) from error
+        yield
+    finally:
+        namespace.join(own)
+        namespace.close_all(own)
+
+
+def _join(pid: int, name: str) -> None:
+    namespace_fd = process.open_namespace(pid, name)
+    try:
+        libc.setns(namespace_fd, namespace.FLAGS[name])
+    finally:
+        os.close(namespace_fd)
 
 
 def _pid_of(source: str, container: Container) -> int:

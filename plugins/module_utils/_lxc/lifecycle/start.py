@@ -5,7 +5,7 @@
 
 The launcher runs hooks, makes the cgroups, then init by clone3(2) with CLONE_PARENT: init is the monitor's child from
 birth. While init mounts its root (`init.py`), the launcher joins it to the cgroups and makes its network; then the two
-meet, limits are set, and init executes. Everything made is reported first, so that the monitor can clean up after a
+meet, limits are set, and init executes. Everything made is reported at once, so that the monitor can clean up after a
 launcher that was killed.
 """
 
@@ -52,20 +52,20 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
     report({"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}, [])
     env = hooks.environment(container, config, root_mount)
     hooks.run("pre-start", config, env, log)
-    namespaces.enter_shared(config, container)
     cgroups = layout.create(config, container.name)
     report({"cgroups": [list(cgroup) for cgroup in cgroups]}, [])
     parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network)
-    pid, pidfd = process.clone3(namespaces.at_clone(names) | libc.CLONE_PARENT)
-    if pid == 0:
-        parent_end.close()
-        init.main(plan, Exchange(child_end), log)
+    with namespaces.shared(config, container):
+        pid, pidfd = process.clone3(namespaces.at_clone(names) | libc.CLONE_PARENT)
+        if pid == 0:
+            parent_end.close()
+            init.main(plan, Exchange(child_end), log)
     child_end.close()
     report({"init": pid}, [pidfd])
     exchange = Exchange(parent_end)
     try:
-        _accompany(plan, pid, exchange, report, log)
+        _accompany(plan, pid, pidfd, exchange, report, log)
     except BaseException as error:
         _kill(pidfd)
         # What init says went wrong is the cause; that it could not be joined to a cgroup any more is only the effect.
@@ -89,33 +89,36 @@ def load(container: Container, log: Log) -> Config:
     config = parser.load(container.config)
     if not config.rootfs_path:
         raise StepError("config", "Read", container.config, text="lxc.rootfs.path is not set: a container must have a root of its own")
+    log.obey(config.get("lxc.log.file"), config.get("lxc.log.level"))
     config.warnings += unapplied.warnings(config)
     for warning in config.warnings:
         log.write("WARN", warning)
     return config
 
 
-def _accompany(plan: init.Plan, pid: int, exchange: Exchange, report: Report, log: Log) -> None:
+def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> None:
     """The launcher's side of the conversation with init."""
     config = plan.config
     layout.join(plan.cgroups, pid)
-    _limit(config, pid)
-    created = [] if plan.shares_network else _links(plan, pid, report, log)
+    # Without a network namespace of its own its interfaces would be those of whom it shares with.
+    created = _links(plan, pid, report, log) if "net" in plan.namespaces else []
     exchange.send({"created": created})
     terminals, fds = exchange.receive("terminals")
     report({"terminals": terminals}, fds)
     _close(fds)
     exchange.receive("ready")
     if config.hooks("stop"):
-        opened = namespace.open_all(pid, process.namespaces(pid))
+        opened = namespace.open_all(pid, process.namespaces(pid), pidfd)
         report({"namespaces": list(opened)}, list(opened.values()))
         namespace.close_all(opened)
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])
     hooks.run("start-host", config, plan.env, log)
+    _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
     exchange.send({"go": True})
-    exchange.wait_for_exec()
+    for level, line in exchange.wait_for_exec():
+        log.write(level, line)
 
 
 def _links(plan: init.Plan, pid: int, report: Report, log: Log) -> list[Any]:
@@ -123,11 +126,11 @@ def _links(plan: init.Plan, pid: int, report: Report, log: Log) -> list[Any]:
     created = []
     for network in plan.config.networks:
         made = types.create(network, plan.container, pid)
-        if made is None:
-            continue
-        created.append(list(made))
-        report({"link": list(made)}, [])
-        hooks.run_network("up", network, made.host_name, plan.config, plan.env, log)
+        if made is not None:
+            created.append(list(made))
+            report({"link": list(made)}, [])
+        if made is not None or network.type == "empty":
+            hooks.run_network("up", network, made.host_name if made else "", plan.config, plan.env, log)
     return created
 
 

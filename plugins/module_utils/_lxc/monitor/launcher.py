@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..config import parser
+from ..config.model import Config
 from ..errors import LxcError
 from ..kernel import sockets
 from ..lifecycle import finish, start
@@ -47,18 +48,24 @@ def launch(record: Record, end: socket.socket, root_mount: str) -> int:
 def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> int:
     """Fork the process that cleans up; it writes to `end` when only the post-stop hook is left. Returns its pid."""
     remains = finish.Remains(record.cgroups, record.links, record.namespaces)
-    pairs = [(key, value) for key, value in record.pairs]
+    pairs = record.config_pairs()
 
     def run() -> None:
-        config = parser.from_pairs(pairs, record.container.config)
-        finish.finish(record.container, config, root_mount, remains, target, lambda: end.close(), _log(record))
+        log = _log(record)
+        try:
+            config = parser.from_pairs(pairs, record.container.config)
+        except LxcError as error:  # then without its hooks: what was made must go
+            log.write("ERROR", str(error))
+            config = Config()
+        finish.finish(record.container, config, root_mount, remains, target, end.close, log)
 
     return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
 
 
 def _log(record: Record) -> Log:
     path = record.log_file or record.get("lxc.log.file") or record.container.log
-    return Log(record.container.name, path, level_number(record.log_level or record.get("lxc.log.level")))
+    said = bool(record.log_file), bool(record.log_level)
+    return Log(record.container.name, path, level_number(record.log_level or record.get("lxc.log.level")), said)
 
 
 def messages(ours: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:

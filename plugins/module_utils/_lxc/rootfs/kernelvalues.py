@@ -4,7 +4,8 @@
 """`lxc.sysctl.*` and `lxc.proc.*`: values of /proc that belong to the new namespaces or to init itself.
 
 Written through a proc file system of our own that is mounted nowhere, so that nothing the container's volumes cover or
-link can send a value elsewhere (CVE-2025-52881). Runs as process 1 of the container, before the root is changed.
+link can send a value elsewhere (CVE-2025-52881). Runs as the container's init, before the root is changed; which is process 1
+only in a pid namespace of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..kernel import beneath, mount
 def write_all(config: Config) -> None:
     """Raises StepError naming the key that could not be written, as LXC fails the start then."""
     values = [(f"lxc.sysctl.{key}", f"sys/{_path(key)}", value) for key, value in config.prefix("lxc.sysctl.")]
-    values += [(f"lxc.proc.{key}", f"1/{_path(key)}", value) for key, value in config.prefix("lxc.proc.")]
+    values += [(f"lxc.proc.{key}", f"{os.getpid()}/{_path(key)}", value) for key, value in config.prefix("lxc.proc.")]
     if not values:
         return
     proc_fd = mount.new_fs("proc", {}, 0, "proc")
