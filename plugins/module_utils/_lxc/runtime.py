@@ -36,9 +36,13 @@ def start(
 
     `timeout` is the seconds that one start may take from its turn on. Raises LxcError when there is no monitor to be had.
     """
-    ensure_monitor()
     body = {"containers": [list(container) for container in containers], "timeout": timeout, "log_file": log_file, "log_level": log_level}
-    answer = host.request("start", body, timeout=timeout * len(containers) + 10)
+    ensure_monitor()
+    try:
+        answer = host.request("start", body, timeout=timeout * len(containers) + 10)
+    except host.NoMonitor:  # it was told to end just now
+        ensure_monitor()
+        answer = host.request("start", body, timeout=timeout * len(containers) + 10)
     by_key = {(result["lxc_path"], result["name"]): result for result in answer["results"]}
     results = []
     for container in containers:
@@ -154,9 +158,10 @@ def persist() -> str:
 
 
 def _write_copy(directory: str, files: dict[str, bytes]) -> None:
-    from .kernel import command
+    from .kernel import command, tree
 
     temporary = f"{directory}.{os.getpid()}"
+    tree.remove(temporary)  # of a process of that number that did not come to the end
     try:
         for name, content in files.items():
             path = f"{temporary}/_lxc/{name}"
@@ -167,18 +172,29 @@ def _write_copy(directory: str, files: dict[str, bytes]) -> None:
         command.run([sys.executable, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", temporary])
         os.rename(temporary, directory)
     except OSError as error:
+        tree.remove(temporary)
         raise StepError.from_os("runtime", "Write", directory, error) from error
 
 
 def _verify_copy(directory: str, files: dict[str, bytes]) -> None:
     for path in (paths.RUN, directory, f"{directory}/_lxc"):
         _verify_owned(path)
+    for base, directories, names in os.walk(directory):
+        for name in [*directories, *names]:
+            _verify_owned(f"{base}/{name}")
+    found = {f"{base[len(directory) + 1 :]}/{name}" for base, _directories, names in os.walk(directory) for name in names}
+    strange = {name for name in found if not name.endswith(".pyc") or "/__pycache__/" not in name} - {f"_lxc/{name}" for name in files}
+    if strange:
+        raise StepError("runtime", "Trust", f"{directory}/{min(strange)}", text="it is not part of the runtime; remove the directory")
     for name, content in files.items():
-        with open(f"{directory}/_lxc/{name}", "rb") as file:
-            if file.read() != content:
-                raise StepError(
-                    "runtime", "Trust", f"{directory}/_lxc/{name}", text="it was changed after it was written; remove the directory"
-                )
+        path = f"{directory}/_lxc/{name}"
+        try:
+            with open(path, "rb") as file:
+                if file.read() == content:
+                    continue
+        except FileNotFoundError:
+            pass
+        raise StepError("runtime", "Trust", path, text="it was changed after it was written; remove the directory")
 
 
 def _library() -> str:

@@ -97,7 +97,11 @@ def _kill(container: Container) -> None:
     try:
         link, _now = client.watch(container, [State.STOPPED])
         with link:
-            init_fd = client.init_pidfd(container)
+            try:
+                init_fd = client.init_pidfd(container)
+            except NotRunning:  # it is starting and has no init yet: the start is given up
+                client.stop(container, _CLEANUP)
+                return
             try:
                 _kill_init(container, init_fd)
             finally:

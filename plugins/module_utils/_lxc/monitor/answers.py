@@ -4,22 +4,20 @@
 """What the monitor answers to each request of LXC's command protocol.
 
 An answer of None closes the connection without a word, which is how LXC says "no such thing" to some requests; an
-unknown number is -ENOSYS. What changes anything is refused to peers in another pid or user namespace (CVE-2020-15257).
+unknown number is -ENOSYS. What changes anything, or hands out a descriptor (a directory of the host's is a way out of a
+container), is refused to peers in another pid or user namespace (CVE-2020-15257).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from ..cgroup import layout
 from ..config import parser
-from ..kernel import process
-from ..lifecycle import stop
 from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
@@ -41,12 +39,28 @@ class Answer(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """What answers may have done by the supervisor: set a state and tell the state clients."""
+    """What answers may have done by the supervisor: set a state and tell the state clients; end the container."""
 
     set_state: Callable[[Record, State], None]
+    stop: Callable[[Record], None]
 
 
-_CHANGES = (Command.GET_TTY_FD, Command.STOP, Command.CONSOLE_LOG, Command.SERVE_STATE_CLIENTS, Command.ADD_BPF_DEVICE_CGROUP)
+_FENCED = (
+    Command.GET_TTY_FD,
+    Command.STOP,
+    Command.CONSOLE_LOG,
+    Command.SERVE_STATE_CLIENTS,
+    Command.ADD_BPF_DEVICE_CGROUP,
+    Command.GET_CGROUP2_FD,
+    Command.GET_INIT_PIDFD,
+    Command.GET_LIMIT_CGROUP2_FD,
+    Command.GET_DEVPTS_FD,
+    Command.GET_CGROUP_CTX,
+    Command.GET_CGROUP_FD,
+    Command.GET_LIMIT_CGROUP_FD,
+)
+_UP = (State.RUNNING, State.FREEZING, State.FROZEN)
+_TOLD = (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
 _ERRNO = {
     Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.ENOSYS,
     Command.ADD_BPF_DEVICE_CGROUP: errno.EPERM,
@@ -62,11 +76,14 @@ def answer(client: Client, request: Request, payload: bytes) -> Optional[Answer]
     pid, uid, gid = client.peer
     if uid != 0 and (uid, gid) != (os.getuid(), os.getgid()):
         return Answer(-errno.EPERM)
-    if request.cmd in _CHANGES and not places.same_namespaces(pid):
+    if request.cmd in _FENCED and not places.same_namespaces(pid):
         return Answer(-errno.EPERM)
     handler = _HANDLERS.get(request.cmd)
     if handler is not None:
-        return handler(client, request, payload)
+        try:
+            return handler(client, request, payload)
+        except OSError as error:  # a cgroup that has gone, no pty left
+            return Answer(-(error.errno or errno.EIO))
     return Answer(-_ERRNO.get(request.cmd, errno.ENOSYS))  # type: ignore[call-overload]
 
 
@@ -86,27 +103,19 @@ def _console(client: Client) -> Answer:
     console = client.record.console
     if console is None or console.proxy_fd >= 0:
         return Answer(-errno.EBADF)
-    client.on_close.append(console.detach)
-    return Answer(0, 0, fds=(console.attach(),), keep=True)
+    master_fd, session = console.attach()
+    client.on_close.append(partial(console.detach, session))
+    return Answer(0, 0, fds=(master_fd,), keep=True)
 
 
-def _stop(client: Client, _request: Request, _payload: bytes) -> Answer:
-    """Success is the end of the connection, when the container has ended; a frozen one is thawed so that it can end."""
+def _stop(client: Client, _request: Request, _payload: bytes) -> Optional[Answer]:
+    """Success is the end of the connection, when the container has ended."""
     record = client.record
-    if record.pidfd < 0:
-        return Answer(-errno.ESRCH)
-    try:
-        process.pidfd_send_signal(record.pidfd, _stop_signal(record))
-    except OSError as error:
-        return Answer(-(error.errno or errno.EIO))
-    places.thaw(_cgroups(record))
+    if record.listener is None:
+        return None
+    client.server.actions.stop(record)
     record.stop_clients.append(client.close)
     return Answer(silent=True)
-
-
-def _stop_signal(record: Record) -> int:
-    value = record.get("lxc.signal.stop")
-    return stop.number_of(value) if value else signal.SIGKILL
 
 
 def _state(client: Client, _request: Request, _payload: bytes) -> Answer:
@@ -123,14 +132,14 @@ def _clone_flags(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 def _cgroup(client: Client, _request: Request, payload: bytes) -> Optional[Answer]:
     controller = protocol.unpack_text(payload) if payload else ""
-    found = layout.find(_cgroups(client.record), controller)
+    found = layout.find(client.record.cgroup_list(), controller)
     return Answer(0, payload=protocol.pack_text(found.path)) if found else None
 
 
 def _config_item(client: Client, _request: Request, payload: bytes) -> Answer:
     key = protocol.unpack_text(payload)
     record = client.record
-    config = parser.from_pairs([(name, value) for name, value in record.pairs], record.container.config)
+    config = parser.from_pairs(record.config_pairs(), record.container.config)
     value = places.net_item(record.links, key) or config.item(key)
     return Answer(-1) if value is None else Answer(0, payload=protocol.pack_text(value))
 
@@ -143,8 +152,10 @@ def _lxc_path(client: Client, _request: Request, _payload: bytes) -> Answer:
     return Answer(0, payload=protocol.pack_text(client.record.container.lxc_path))
 
 
-def _state_client(client: Client, _request: Request, payload: bytes) -> Answer:
+def _state_client(client: Client, _request: Request, payload: bytes) -> Optional[Answer]:
     client.states = protocol.unpack_interest(payload)
+    if client.record.listener is None:  # it connected before the end: the end of the connection tells it
+        return None
     state = int(client.record.state)
     if client.states[state] == 1:
         return Answer(state, state)
@@ -168,9 +179,11 @@ def _console_log(client: Client, _request: Request, payload: bytes) -> Answer:
 
 
 def _serve_state(client: Client, request: Request, _payload: bytes) -> Answer:
-    if not 0 <= request.value < protocol.MAX_STATE:
+    """Whoever froze or thawed the container tells so. One that is ending, or not up yet, does not become RUNNING by that."""
+    if request.value not in _TOLD:
         return Answer(-errno.EINVAL)
-    client.server.actions.set_state(client.record, State(request.value))
+    if client.record.state in _UP:
+        client.server.actions.set_state(client.record, State(request.value))
     return Answer(0)
 
 
@@ -185,22 +198,22 @@ def _devpts(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 
 def _cgroup2_fd(client: Client, _request: Request, _payload: bytes) -> Answer:
-    cgroups = _cgroups(client.record)
+    cgroups = client.record.cgroup_list()
     if layout.kind(cgroups) != layout.UNIFIED:
         return Answer(-errno.EINVAL)
     return Answer(0, fds=(places.open_directory(cgroups[0]),))
 
 
 def _cgroup_ctx(client: Client, request: Request, _payload: bytes) -> Answer:
-    cgroups = _cgroups(client.record)[: protocol.CGROUP_MAX_FDS]
-    fds = tuple(places.open_directory(cgroup) for cgroup in cgroups)
+    cgroups = client.record.cgroup_list()[: protocol.CGROUP_MAX_FDS]
+    fds = places.open_directories(cgroups)
     reply = protocol.CgroupCtx(layout.kind(cgroups), 0, len(fds)).pack()
     return Answer(0, payload=reply[: min(len(reply), request.datalen)], fds=fds)
 
 
 def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
     wanted = protocol.CgroupFd.unpack(payload)
-    cgroups = _cgroups(client.record)
+    cgroups = client.record.cgroup_list()
     found = layout.find(cgroups, wanted.controller)
     if found is None:
         return Answer(-errno.ENOENT)
@@ -209,10 +222,6 @@ def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
         return Answer(-errno.EINVAL)
     reply = protocol.CgroupFd(layout.kind(cgroups), 0, magic, wanted.controller).pack()
     return Answer(0, payload=reply, fds=(places.open_directory(found),))
-
-
-def _cgroups(record: Record) -> list[layout.Cgroup]:
-    return [layout.from_fields(fields) for fields in record.cgroups]
 
 
 _HANDLERS: dict[int, Callable[[Client, Request, bytes], Optional[Answer]]] = {

@@ -22,17 +22,18 @@ _PAUSE = 0.05
 class Console:
     """Owns the master end. `peer_fd` keeps the slave open: a master whose slaves are all closed reports nothing but HUP."""
 
-    def __init__(self, loop: Loop, master_fd: int, buffer_size: int, log_file: str, log_size: int) -> None:
+    def __init__(self, loop: Loop, master_fd: int, buffer_size: int, log_file: str, log_size: int, rotate: bool = False) -> None:
         self.loop = loop
         self.master_fd = master_fd
         self.peer_fd = -1
         self.buffer_size = buffer_size
         self.ring = bytearray()
         self.log_size = log_size
+        self.rotate = rotate
         self.log_file = log_file
         self.log_fd = _open_log(log_file) if log_file else -1
         self.proxy_fd = -1
-        self._to_console = b""
+        self._session = 0
         os.set_blocking(master_fd, False)
         self._resume()
 
@@ -84,11 +85,21 @@ class Console:
     def _log(self, data: bytes) -> None:
         try:
             if self.log_size and os.fstat(self.log_fd).st_size + len(data) > self.log_size:
-                os.ftruncate(self.log_fd, 0)
+                self._begin_anew()
             os.write(self.log_fd, data)
         except OSError:
-            os.close(self.log_fd)
+            if self.log_fd >= 0:
+                os.close(self.log_fd)
             self.log_fd = -1
+
+    def _begin_anew(self) -> None:
+        """The full log file becomes FILE.1 where `lxc.console.rotate` is set, and is emptied where it is not."""
+        if not self.rotate:
+            os.ftruncate(self.log_fd, 0)
+            return
+        os.rename(self.log_file, f"{self.log_file}.1")
+        os.close(self.log_fd)
+        self.log_fd = _open_log(self.log_file)
 
     def write_ring(self) -> None:
         """Write what the ring holds to the log file (the request CONSOLE_LOG can ask for it)."""
@@ -105,14 +116,20 @@ class Console:
         except OSError:
             self.detach()
 
-    def attach(self) -> int:
-        """A new pty whose other end is this console; returns the master for the client, who must close it."""
+    def attach(self) -> tuple[int, int]:
+        """A new pty whose other end is this console; returns the master for the client, who must close it, and the session to detach."""
         master_fd = tty.open_master(None)
-        self.proxy_fd = tty.open_peer(master_fd)
-        tty.make_raw(self.proxy_fd)
-        os.set_blocking(self.proxy_fd, False)
-        self.loop.watch(self.proxy_fd, READ, self._on_proxy)
-        return master_fd
+        try:
+            self.proxy_fd = tty.open_peer(master_fd)
+            tty.make_raw(self.proxy_fd)
+            os.set_blocking(self.proxy_fd, False)
+            self.loop.watch(self.proxy_fd, READ, self._on_proxy)
+        except BaseException:
+            os.close(master_fd)
+            self.detach()
+            raise
+        self._session += 1
+        return master_fd, self._session
 
     def _on_proxy(self, _events: int) -> None:
         try:
@@ -127,9 +144,9 @@ class Console:
             return
         self.detach()
 
-    def detach(self) -> None:
-        """The client is gone."""
-        if self.proxy_fd >= 0:
+    def detach(self, session: int = 0) -> None:
+        """The client of that session (0: whichever) is gone; by then another may have attached."""
+        if self.proxy_fd >= 0 and session in (0, self._session):
             self.loop.forget(self.proxy_fd)
             os.close(self.proxy_fd)
             self.proxy_fd = -1
@@ -170,5 +187,5 @@ def size(value: str, auto: int) -> int:
     for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1), ("", 1)):
         if word.endswith(unit):
             number = word[: len(word) - len(unit)].strip()
-            return max(int(number) * factor, 4096) if number.isdigit() else 0
+            return max(int(number) * factor, 4096) if number.isdecimal() else 0
     return 0

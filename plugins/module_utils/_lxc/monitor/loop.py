@@ -14,6 +14,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ..kernel import process
 
@@ -23,6 +24,7 @@ CLOSED = select.EPOLLHUP | select.EPOLLERR
 _WALL = 0x40000000  # waitpid(2), __WALL: children whose exit signal is not SIGCHLD too
 _KEPT_STATUSES = 256
 _MAX_FAILURES = 8
+_LONGEST_WAIT = 3600.0  # epoll_wait(2) counts milliseconds in an int
 
 Handler = Callable[[int], None]
 
@@ -42,7 +44,8 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._handlers: dict[int, Handler] = {}
+        self._handlers: dict[int, tuple[int, Handler]] = {}
+        self._round = 0
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
@@ -56,6 +59,8 @@ class Loop:
         signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: None)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         self.watch(read_fd, READ, lambda _events: self._on_signal(read_fd))
 
     def _on_signal(self, read_fd: int) -> None:
@@ -69,11 +74,12 @@ class Loop:
             self._epoll.modify(fd, events)
         else:
             self._epoll.register(fd, events)
-        self._handlers[fd] = handler
+        self._handlers[fd] = self._round, handler
 
     def forget(self, fd: int) -> None:
         """Stop watching; to be called before the descriptor is closed."""
         if self._handlers.pop(fd, None) is not None:
+            self._failures.pop(fd, None)
             self._epoll.unregister(fd)
 
     def later(self, seconds: float, act: Callable[[], None]) -> Timer:
@@ -82,8 +88,13 @@ class Loop:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
-    def on_exit(self, pid: int, act: Callable[[int], None]) -> None:
-        """Call `act(wait status)` when this child has ended, also when it had ended before it was known."""
+    def on_exit(self, pid: int, act: Callable[[int], None], is_new: bool = False) -> None:
+        """Call `act(wait status)` when this child has ended, also when it had ended before it was known.
+
+        One that we have just forked cannot have: a status of that number is somebody's before it.
+        """
+        if is_new:
+            self._statuses.pop(pid, None)
         if pid in self._statuses:
             status = self._statuses.pop(pid)
             self.later(0, lambda: act(status))
@@ -101,7 +112,7 @@ class Loop:
                 return
             act = self._children.pop(pid, None)
             if act is not None:
-                act(status)
+                self._guard(-1, partial(act, status))
             else:
                 self._statuses[pid] = status
                 if len(self._statuses) > _KEPT_STATUSES:
@@ -114,11 +125,14 @@ class Loop:
 
     def turn(self) -> None:
         """One wait and one round over what is ready."""
-        timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        for fd, events in self._epoll.poll(timeout):
-            handler = self._handlers.get(fd)
-            if handler is not None:
-                self._guard(fd, lambda handle=handler, what=events: handle(what))  # type: ignore[misc]
+        timeout = min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST_WAIT) if self._timers else None
+        ready = self._epoll.poll(timeout)
+        self._round += 1
+        for fd, events in ready:
+            registered, handler = self._handlers.get(fd, (self._round, None))
+            # What was registered in this round may be another's descriptor of the same number: the event is not for it.
+            if handler is not None and registered < self._round:
+                self._guard(fd, partial(handler, events))
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
@@ -131,10 +145,18 @@ class Loop:
             act()
             self._failures.pop(fd, None)
         except Exception:
-            os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+            say(traceback.format_exc())
             self._failures[fd] = self._failures.get(fd, 0) + 1
             if self._failures[fd] >= _MAX_FAILURES:
                 self.forget(fd)
+
+
+def say(text: str) -> None:
+    """Into the monitor's log; a full disk must not end it."""
+    try:
+        os.write(2, text.encode("utf-8", "replace"))
+    except OSError:
+        return
 
 
 def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None]) -> int:
@@ -144,7 +166,11 @@ def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None
     It leads a process group of its own, so that it can be ended with the programs that it runs.
     """
     gc.freeze()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        gc.unfreeze()
+        raise
     if pid:
         gc.unfreeze()
         return pid
@@ -159,6 +185,6 @@ def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None
         run()
         status = 0
     except BaseException as error:  # nothing may return into the monitor's loop
-        os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        say(f"{type(error).__name__}: {error}\n")
     finally:
         os._exit(status)

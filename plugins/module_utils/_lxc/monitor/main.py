@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
         problems = layout.enter_own("hostkit-lxc.monitor") + environment.normalise()
         loop, supervisor = _set_up()
         facts = {"pid": os.getpid(), "digest": digest, "collection": version, "python": sys.executable}
-        Requests(loop, supervisor, {**facts, "problems": problems})
+        requests = Requests(loop, supervisor, {**facts, "problems": problems})
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         raise
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     os.close(ready_fd)
     gc.collect()
     loop.run()
-    os.unlink(paths.MONITOR_SOCKET)
+    requests.close()
 
 
 def _warm_up() -> None:
@@ -68,7 +68,7 @@ def _set_up() -> tuple[Loop, Supervisor]:
     supervisor: Supervisor
 
     def serve(record: Record) -> None:
-        Server(loop, record, Actions(supervisor.set_state))
+        Server(loop, record, Actions(supervisor.set_state, supervisor.stop))
 
     supervisor = Supervisor(loop, serve, root_mount)
     return loop, supervisor

@@ -19,6 +19,19 @@ def open_directory(cgroup: Cgroup) -> int:
     return os.open(cgroup.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def open_directories(cgroups: Iterable[Cgroup]) -> tuple[int, ...]:
+    """One of each, or OSError and none."""
+    opened: list[int] = []
+    try:
+        for cgroup in cgroups:
+            opened.append(open_directory(cgroup))
+    except OSError:
+        for fd in opened:
+            os.close(fd)
+        raise
+    return tuple(opened)
+
+
 def thaw(cgroups: Iterable[Cgroup]) -> None:
     """So that a frozen container can die; one without a freezer is not frozen."""
     for cgroup in cgroups:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
+from ..cgroup.layout import Cgroup, from_fields
 from ..errors import LxcError
 from ..paths import Container
 from ..wire.protocol import State
@@ -18,6 +19,15 @@ from .loop import Loop
 
 # Called once with the error (None: it runs) and the warnings.
 Waiter = Callable[[Optional[LxcError], "list[str]"], None]
+
+
+class Again(NamedTuple):
+    """A request to start it that came while it was ending."""
+
+    timeout: float
+    log_file: str
+    log_level: str
+    waiter: Waiter
 
 
 class Record:
@@ -30,7 +40,8 @@ class Record:
         self.log_file = ""
         self.log_level = ""
         self.waiters: list[Waiter] = []
-        self.again: list[Waiter] = []
+        self.again: list[Again] = []
+        self.stop_asked = False
         self.stop_clients: list[Callable[[], None]] = []
         self.state_clients: list[Any] = []
         self.console: Console | None = None
@@ -73,6 +84,13 @@ class Record:
             if name == key:
                 return value
         return ""
+
+    def config_pairs(self) -> list[tuple[str, str]]:
+        """The config that it was started with, as the parser takes it."""
+        return [(pair[0], pair[1]) for pair in self.pairs]
+
+    def cgroup_list(self) -> list[Cgroup]:
+        return [from_fields(fields) for fields in self.cgroups]
 
     def settle(self) -> None:
         """Tell everybody who waits for the start how it went."""

@@ -8,6 +8,7 @@ The socket is below a directory that only root can enter; its peer must be root 
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Mapping
@@ -16,12 +17,15 @@ from typing import Any, Optional
 from .. import paths
 from ..errors import BadValue, InUse, LxcError
 from ..kernel import sockets
+from ..lifecycle.log import level_number
 from ..wire import host
 from .loop import READ, WRITE, Loop
 from .supervise import Supervisor
 
 _DEADLINE = 10.0
 _MAX_NAMES = 10000
+_MAX_TIMEOUT = 1e9
+_REST = 0.1
 
 
 class Requests:
@@ -38,12 +42,34 @@ class Requests:
         os.chmod(temporary, 0o600)
         self.listener.listen(100)
         os.rename(temporary, path)
-        loop.watch(self.listener.fileno(), READ, self._accept)
+        self._inode = os.stat(path).st_ino
+        self.closed = False
+        self._look()
+
+    def _look(self) -> None:
+        if not self.closed:
+            self.loop.watch(self.listener.fileno(), READ, self._accept)
+
+    def close(self) -> None:
+        """Nobody finds this monitor from here on. A socket that another has put in our place stays."""
+        if self.closed:
+            return
+        self.closed = True
+        self.loop.forget(self.listener.fileno())
+        self.listener.close()
+        try:
+            if os.stat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
+        except FileNotFoundError:
+            return
 
     def _accept(self, _events: int) -> None:
         try:
             connection, _address = self.listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):  # or it would be told again and again
+                self.loop.forget(self.listener.fileno())
+                self.loop.later(_REST, self._look)
             return
         _pid, uid, _gid = sockets.peer_credentials(connection)
         if uid not in (0, os.geteuid()):
@@ -108,9 +134,12 @@ class Connection:
             if supervisor.records:
                 names = ", ".join(sorted(record.container.name for record in supervisor.records.values())[:10])
                 raise InUse(f"The monitor runs {len(supervisor.records)} containers: {names}", "Stop them first")
+            self.requests.close()
             self.loop.later(0.05, self._quit)
             return host.reply({})
         if op == "start":
+            if self.requests.closed:
+                raise host.NoMonitor("This monitor is about to end")
             _Start(self, message)
             return None
         raise BadValue("op", op, "hello, list, start or quit")
@@ -120,7 +149,10 @@ class Connection:
 
     def reply(self, message: Mapping[str, Any]) -> None:
         if self.fd >= 0:
-            self._unsent += host.encode(message)
+            try:
+                self._unsent += host.encode(message)
+            except LxcError as error:  # too long
+                self._unsent += host.encode(host.failure(error))
             self._flush()
 
     def _flush(self) -> None:
@@ -156,6 +188,9 @@ class _Start:
             raise BadValue("containers", listed, "a list of [lxcpath, name]")
         containers = [paths.container(name, lxc_path) for lxc_path, name in listed]
         timeout = float(message.get("timeout", 600))
+        if not 0 <= timeout <= _MAX_TIMEOUT:
+            raise BadValue("timeout", timeout, f"seconds, 0 to {_MAX_TIMEOUT:.0f}")
+        level_number(str(message.get("log_level") or ""))
         self.results: list[dict[str, Any]] = []
         self.wanted = len(containers)
         for container in containers:

@@ -9,9 +9,10 @@ connects and says nothing, sends too little, too much or nonsense is dropped; no
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Optional
 
 from ..errors import LxcError
@@ -23,7 +24,9 @@ from .loop import READ, WRITE, Loop
 from .record import Record
 
 _DEADLINE = 10.0
+_REST = 0.1
 _MAX_CLIENTS = 256
+_MAX_STRANGERS = 16  # of other users, who are only refused
 
 
 class Server:
@@ -33,22 +36,38 @@ class Server:
         self.loop = loop
         self.record = record
         self.actions = actions
-        self.clients = 0
-        if record.listener is not None:
-            loop.watch(record.listener.fileno(), READ, self._accept)
+        # In the order in which they came; those whose request has not come yet are dropped first when there are too many.
+        self.clients: list[Client] = []
+        self._look()
 
     def _accept(self, _events: int) -> None:
         if self.record.listener is None:
             return
         try:
             connection, _address = self.record.listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._rest(self.record.listener.fileno())
             return
-        if self.clients >= _MAX_CLIENTS:
-            connection.close()
-            return
-        self.clients += 1
-        Client(self, connection)
+        client = Client(self, connection)
+        self.clients.append(client)
+        if client.is_stranger:
+            self._make_room([other for other in self.clients if other.is_stranger], _MAX_STRANGERS)
+        self._make_room(self.clients, _MAX_CLIENTS)
+
+    def _rest(self, fd: int) -> None:
+        """No descriptor is to be had: the one who waits stays readable, so look away for a moment."""
+        self.loop.forget(fd)
+        self.loop.later(_REST, self._look)
+
+    def _look(self) -> None:
+        if self.record.listener is not None:
+            self.loop.watch(self.record.listener.fileno(), READ, self._accept)
+
+    @staticmethod
+    def _make_room(clients: Sequence[Client], limit: int) -> None:
+        if len(clients) > limit:
+            (next((client for client in clients if client.is_waited_for), clients[-1])).close()
 
 
 class Client:
@@ -61,14 +80,21 @@ class Client:
         self.connection = connection
         self.fd = connection.fileno()
         self.peer = sockets.peer_credentials(connection)
+        self.is_stranger = self.peer[1] not in (0, os.geteuid())
         self.states: tuple[int, ...] = (0,) * protocol.MAX_STATE
         self.on_close: list[Callable[[], object]] = []
         self._received = b""
         self._unsent = b""
+        self._answered = False
         self._request: Optional[protocol.Request] = None
         connection.setblocking(False)
         self.deadline = self.loop.later(_DEADLINE, self.close)
         self.loop.watch(self.fd, READ, self._read)
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Its request has not come, or not all of it."""
+        return not self._answered
 
     def _read(self, _events: int) -> None:
         try:
@@ -102,6 +128,7 @@ class Client:
         if len(self._received) < self._request.datalen:
             return
         payload = self._received[: self._request.datalen]
+        self._answered = True
         self.loop.watch(self.fd, READ, self._linger)
         self._reply(answers.answer(self, self._request, payload))
 
@@ -165,7 +192,7 @@ class Client:
         self.loop.forget(self.fd)
         self.connection.close()
         self.fd = -1
-        self.server.clients -= 1
+        self.server.clients.remove(self)
         if self in self.record.state_clients:
             self.record.state_clients.remove(self)
         for act in self.on_close:

@@ -17,17 +17,20 @@ from typing import Any
 
 from ..errors import InUse, LxcError, StepError
 from ..kernel import process
+from ..lifecycle.stop import number_of
 from ..paths import Container
 from ..wire import protocol
 from ..wire.protocol import State
-from . import launcher, notify
+from . import launcher, notify, places
 from .console import Console, size
-from .loop import READ, Loop
-from .record import Record, Waiter
+from .loop import READ, Loop, say
+from .record import Again, Record, Waiter
 
 _AUTO = 128 * 1024
 _LAUNCHERS = max(2, 2 * (os.cpu_count() or 1))
 _BACKLOG = 100
+_REBOOT = 600.0  # seconds that the start of a reboot may take
+_AGAIN = 1.0
 
 
 class Supervisor:
@@ -65,8 +68,7 @@ class Supervisor:
         elif record.state == State.STARTING:
             record.waiters.append(waiter)
         else:
-            restart = [lambda: self.start(record.container, timeout, log_file, log_level, waiter)]
-            record.stop_clients += restart
+            record.again.append(Again(timeout, log_file, log_level, waiter))
 
     def _enqueue(self, record: Record, timeout: float) -> None:
         self._queue.append((record, timeout))
@@ -76,7 +78,12 @@ class Supervisor:
         while self._queue and self._launching < _LAUNCHERS:
             record, timeout = self._queue.pop(0)
             self._launching += 1
-            self._launch(record, timeout)
+            try:
+                self._launch(record, timeout)
+            except OSError as error:
+                self._launching -= 1
+                record.error = StepError.from_os("start", "Fork a launcher for", record.container.name, error)
+                self._finish(record)
 
     def _launch(self, record: Record, timeout: float) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -88,17 +95,44 @@ class Supervisor:
 
         def ended(status: int) -> None:
             deadline.cancel()
-            self._hear(record, ours)
-            self.loop.forget(ours.fileno())
-            ours.close()
-            self._launched(record, status)
+            try:
+                self._hear(record, ours)
+            finally:
+                self.loop.forget(ours.fileno())
+                ours.close()
+                self._launched(record, status)
 
-        self.loop.on_exit(record.launcher_pid, ended)
+        self.loop.on_exit(record.launcher_pid, ended, is_new=True)
 
     def _overdue(self, record: Record, timeout: float) -> None:
-        record.error = StepError("start", "Start", record.container.name, errno.ETIMEDOUT, f"not running after {timeout:g} s; it was ended")
-        end_group(record.launcher_pid)
-        self._kill_init(record)
+        self._give_up(record, errno.ETIMEDOUT, f"not running after {timeout:g} s; it was ended")
+
+    def _give_up(self, record: Record, code: int, text: str) -> None:
+        """End a start, in the queue or under way."""
+        if record.state != State.STARTING:
+            return
+        record.error = record.error or StepError("start", "Start", record.container.name, code, text)
+        if record.launcher_pid:
+            end_group(record.launcher_pid)
+            self._kill_init(record)
+            return
+        waiting = [entry for entry in self._queue if entry[0] is not record]
+        if len(waiting) < len(self._queue):
+            self._queue = waiting
+            self._finish(record)
+
+    def stop(self, record: Record) -> None:
+        """At any time: a start is given up, a reboot not begun, init signalled and thawed; one that is ending only has to be waited for."""
+        record.stop_asked = True
+        if record.state == State.STARTING:
+            self._give_up(record, errno.ECANCELED, "it was stopped while it started")
+        elif record.pidfd >= 0 and record.exit_status is None:
+            value = record.get("lxc.signal.stop")
+            try:
+                process.pidfd_send_signal(record.pidfd, number_of(value) if value else signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            places.thaw(record.cgroup_list())
 
     def _hear(self, record: Record, ours: socket.socket) -> None:
         for message, fds in launcher.messages(ours):
@@ -134,8 +168,9 @@ class Supervisor:
         record.devpts_fd = fds.pop(0)
         if terminals["console"]:
             buffer_size = size(record.get("lxc.console.buffer.size"), _AUTO)
+            rotate = record.get("lxc.console.rotate") == "1"
             log_size = size(record.get("lxc.console.size"), _AUTO)
-            record.console = Console(self.loop, fds.pop(0), buffer_size, record.get("lxc.console.logfile"), log_size)
+            record.console = Console(self.loop, fds.pop(0), buffer_size, record.get("lxc.console.logfile"), log_size, rotate)
         record.tty_fds = fds
 
     def _launched(self, record: Record, status: int) -> None:
@@ -174,10 +209,17 @@ class Supervisor:
         if record.console is not None:
             record.console.close()
             record.console = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        pid = launcher.clean(record, "reboot" if reboots else "stop", theirs, self.root_mount)
-        theirs.close()
+        self._clean(record, reboots)
+
+    def _clean(self, record: Record, reboots: bool) -> None:
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                pid = launcher.clean(record, "reboot" if reboots else "stop", theirs, self.root_mount)
+        except OSError as error:  # no process to be had now: what was made must go all the same
+            say(f"Clean up after {record.container.name}: {error}\n")
+            self.loop.later(_AGAIN, lambda: self._clean(record, reboots))
+            return
 
         def down(_events: int) -> None:
             self.loop.forget(ours.fileno())
@@ -186,7 +228,7 @@ class Supervisor:
                 self._close(record)
 
         self.loop.watch(ours.fileno(), READ, down)
-        self.loop.on_exit(pid, lambda _status: self._finished(record, reboots))
+        self.loop.on_exit(pid, lambda _status: self._finished(record, reboots), is_new=True)
 
     def _close(self, record: Record) -> None:
         """From here on the container is STOPPED: nobody answers for it."""
@@ -200,11 +242,13 @@ class Supervisor:
 
     def _finished(self, record: Record, reboots: bool) -> None:
         record.release(self.loop)
-        if reboots:
+        if reboots and not record.stop_asked:
             notify.broadcast(record, State.STOPPED)
             record.fresh()
             self.set_state(record, State.STARTING)
-            self._enqueue(record, float(record.get("lxc.start.timeout") or 600))
+            again, record.again = record.again, []
+            record.waiters += [asked.waiter for asked in again]
+            self._enqueue(record, _REBOOT)
             return
         self._close(record)
         self.records.pop(record.container, None)
@@ -213,6 +257,8 @@ class Supervisor:
         actions, record.stop_clients = record.stop_clients, []
         for act in actions:
             act()
+        for asked in record.again:
+            self.start(record.container, *asked)
 
     def set_state(self, record: Record, state: State) -> None:
         """Remember it and tell the state clients; THAWED is told, and remembered as RUNNING."""
@@ -225,11 +271,12 @@ def _signal_of(status: int) -> int:
 
 
 def end_group(pid: int) -> None:
-    """End a forked child with every program that it started."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    """End a forked child, which is not reaped yet, with every program that it started; it may not lead its group yet."""
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def listen(container: Container) -> socket.socket:
