@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from ..kernel import cgroupfs
 
 LEGACY, HYBRID, UNIFIED = 0, 1, 2
 _MAX_SUFFIX = 64
+_NEW = 60.0  # seconds between making a cgroup and moving somebody into it are milliseconds
 
 
 class Cgroup(NamedTuple):
@@ -53,18 +55,24 @@ def create(config: Config, name: str) -> list[Cgroup]:
     for suffix in [""] + [f"-{number}" for number in range(1, 1 if fixed else _MAX_SUFFIX)]:
         cgroups = [Cgroup(h.controllers, h.mount_point, base + suffix, h.version) for h in hierarchies]
         if all(_free(cgroup.directory) for cgroup in cgroups):
-            return _make(cgroups)
+            try:
+                return _make(cgroups)
+            except FileExistsError:  # a container of the same name elsewhere was quicker
+                continue
     raise StepError("cgroup", "Create cgroup", base, errno.EBUSY, "the name is taken by running processes in every form tried")
 
 
 def _free(directory: str) -> bool:
-    """Nothing lives there: what an earlier run left empty is removed, what is populated is left alone."""
+    """Nothing lives there: what an earlier run left empty is removed, what is populated is left alone.
+
+    One that is empty and new may be another launcher's, of a container of the same name in another lxcpath.
+    """
     if not os.path.isdir(directory):
         return True
-    if cgroupfs.populated(directory):
-        return False
     try:
-        cgroupfs.remove_tree(directory)
+        if cgroupfs.populated(directory) or time.time() - os.stat(directory).st_ctime < _NEW:
+            return False
+        cgroupfs.remove_tree(directory, timeout=0)
     except OSError:
         return False
     return True
@@ -74,7 +82,10 @@ def _make(cgroups: list[Cgroup]) -> list[Cgroup]:
     made: list[Cgroup] = []
     for cgroup in cgroups:
         try:
-            _make_one(cgroup)
+            _make_one(cgroup, exclusive=True)
+        except FileExistsError:
+            remove(made)
+            raise
         except OSError as error:
             remove(made)
             raise StepError.from_os("cgroup", "Create cgroup", cgroup.directory, error) from error
@@ -82,14 +93,15 @@ def _make(cgroups: list[Cgroup]) -> list[Cgroup]:
     return made
 
 
-def _make_one(cgroup: Cgroup) -> None:
+def _make_one(cgroup: Cgroup, exclusive: bool = False) -> None:
+    """With those above it; FileExistsError where the last must be new and is not."""
     parts = cgroup.path.strip("/").split("/")
     directory = cgroup.mount_point
-    for part in parts:
+    for number, part in enumerate(parts, 1):
         if cgroup.version == 2:
             _enable_controllers(directory)
         directory = f"{directory}/{part}"
-        os.makedirs(directory, 0o755, exist_ok=True)
+        os.makedirs(directory, 0o755, exist_ok=not (exclusive and number == len(parts)))
         if "cpuset" in cgroup.controllers:
             _inherit_cpuset(directory)
 

@@ -21,8 +21,9 @@ _PROC_ATTRS = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATT
 _CHOICES = {
     "proc": ("mixed", "rw"),
     "sys": ("mixed", "ro", "rw"),
-    "cgroup": ("mixed", "ro", "rw", "noforce"),
-    "cgroup-full": ("mixed", "ro", "rw"),
+    "cgroup": ("mixed", "ro", "rw", "force"),
+    "cgroup-full": ("mixed", "ro", "rw", "force"),
+    "cgroup2": ("ro", "force"),
     "shmounts": (),
 }
 
@@ -128,8 +129,8 @@ def mount_cgroups(config: Config, root_fd: int, in_cgroup_namespace: bool, keeps
     only the container's own part, so `cgroup` and `cgroup-full` are the same there.
     """
     wanted = parse(config.get_list("lxc.mount.auto"))
-    mode = wanted.get("cgroup", wanted.get("cgroup-full"))
-    if mode is None or (in_cgroup_namespace and keeps_sys_admin and not mode.endswith(":force")):
+    mode = wanted.get("cgroup", wanted.get("cgroup-full", wanted.get("cgroup2")))
+    if mode is None or (in_cgroup_namespace and keeps_sys_admin and "force" not in mode.split(":")):
         return
     if not in_cgroup_namespace:
         raise StepError("mount", "Mount", "cgroup (lxc.mount.auto)", text="the container has no cgroup namespace")
@@ -140,11 +141,11 @@ def mount_cgroups(config: Config, root_fd: int, in_cgroup_namespace: bool, keeps
 def _cgroups(root_fd: int, names: list[tuple[str, int]], attributes: int) -> None:
     if all(version == 2 for _name, version in names):
         made = mount.new_fs("cgroup2", {}, _PROC_ATTRS | attributes, "cgroup")
-        _attach(made, beneath.open_beneath(root_fd, "sys/fs/cgroup"))
+        _attach(made, beneath.make_directories(root_fd, "sys/fs/cgroup"))
         os.close(made)
         return
     base = mount.new_fs("tmpfs", {"mode": "0755", "size": "10240k"}, _PROC_ATTRS, "cgroup_root")
-    _attach(base, beneath.open_beneath(root_fd, "sys/fs/cgroup"))
+    _attach(base, beneath.make_directories(root_fd, "sys/fs/cgroup"))
     for name, version in names:
         directory = "unified" if version == 2 else name.replace("name=", "")
         place = beneath.make_directories(base, directory)

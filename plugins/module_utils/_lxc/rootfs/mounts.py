@@ -33,14 +33,18 @@ class Entry(NamedTuple):
 
 
 def parse(line: str, origin: str) -> Entry:
-    """fstab(5): blanks separate, `\\040` stands for a blank. The type may not be `auto` and the target may not be missing."""
-    fields = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in line.split()]
+    """fstab(5): blanks separate, `\\040` stands for a blank. Source, target and type may not be missing."""
+    fields = [os.fsdecode(re.sub(rb"\\([0-3][0-7]{2})", _byte, os.fsencode(field))) for field in line.split()]
     if len(fields) < 3:
         raise StepError("mount", "Read", f"{origin}: {line!r}", text="expected source, target, type and options")
     options = fields[3].split(",") if len(fields) > 3 else []
     words = tuple(option for option in options if option in _OWN_WORDS)
     plain = ",".join(option for option in options if option not in _OWN_WORDS and option != "defaults")
     return Entry(fields[0], fields[1], fields[2], plain, words, origin)
+
+
+def _byte(octal: re.Match[bytes]) -> bytes:
+    return bytes([int(octal[1], 8)])
 
 
 def entries(config: Config) -> list[Entry]:
