@@ -10,11 +10,13 @@ Unlocked it was left behind by a process that was killed: LXC and we destroy suc
 from __future__ import annotations
 
 import os
+import time
 
 from ..errors import InUse
 from ..kernel import filelock
 from ..paths import Container
 
+_POLL = 0.05
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,6 +44,18 @@ def state(container: Container) -> str:
         return "busy" if filelock.is_locked(fd) else "abandoned"
     finally:
         os.close(fd)
+
+
+def is_abandoned(container: Container, timeout: float) -> bool:
+    """Whether it is half-made with nobody at work on it. Who is gets `timeout` seconds to come to an end; InUse names them."""
+    deadline = time.monotonic() + timeout
+    while True:
+        marker = state(container)
+        if marker != "busy":
+            return marker == "abandoned"
+        if time.monotonic() > deadline:
+            raise busy(container, "see how it stands")
+        time.sleep(_POLL)
 
 
 def remember_storage(fd: int, rootfs_path: str) -> None:

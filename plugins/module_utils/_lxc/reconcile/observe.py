@@ -73,7 +73,10 @@ def settled_state(one: Container) -> State:
 
 def _existence(one: Container, state: State) -> str:
     if state is State.STOPPED and os.path.lexists(one.partial):
-        return "half-made"
+        from ..lifecycle import partial
+
+        if partial.is_abandoned(one, _SETTLE):
+            return "half-made"
     if state is State.STOPPED and not os.path.lexists(one.config):
         return "absent"
     return "defined"
