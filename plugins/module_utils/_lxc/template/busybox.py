@@ -22,13 +22,13 @@ _DIRECTORIES = (
 # addresses that the config gives (lxc.net.N.ipv4.address), so where there are some it is not run.
 _RCS = """#!/bin/sh
 /sbin/ip link set lo up
-case "$(/sbin/ip -4 addr show dev eth0 2>&1)" in
-    *inet* | *"can't find"* | *"does not exist"*) ;;
-    *)
-        script=/usr/share/udhcpc/default.script
-        /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s $script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 &
-        ;;
-esac
+if /sbin/ip link show dev eth0 >/dev/null 2>&1; then
+    script=/usr/share/udhcpc/default.script
+    case "$(/sbin/ip -4 addr show dev eth0)" in
+        *inet*) ;;
+        *) /sbin/udhcpc -b -S -i eth0 -x "hostname:$(/bin/hostname)" -s $script -p /run/udhcpc.eth0.pid </dev/null >/dev/null 2>&1 & ;;
+    esac
+fi
 """
 
 _UDHCPC = """#!/bin/sh
