@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import threading
 from pathlib import Path
@@ -28,6 +30,18 @@ def test_it_is_installed_once_readable_for_all(state: Path) -> None:
     before = path.stat()
     assert posture.install() == str(path) and path.stat().st_mtime_ns == before.st_mtime_ns
     assert [name.name for name in path.parent.iterdir()] == ["common.conf"]
+
+
+def test_on_a_file_system_that_has_no_nameless_files(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+
+    def without(path: str, flags: int, *more: int, **places: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported", path)
+        return really(path, flags, *more, **places)
+
+    monkeypatch.setattr(os, "open", without)
+    test_it_is_installed_once_readable_for_all(state)
 
 
 def test_a_file_that_containers_rely_on_is_never_changed(state: Path) -> None:

@@ -83,16 +83,31 @@ def _write_once(path: str, text: str) -> bool:
         if not os.path.isdir(place):
             os.makedirs(place, exist_ok=True)
             os.chmod(place, 0o755)
-    fd, temporary = tempfile.mkstemp(dir=directory)
+    directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _write_and_link(directory, directory_fd, path, text)
+    except FileExistsError:
+        return False
+    finally:
+        os.close(directory_fd)
+    return True
+
+
+def _write_and_link(directory: str, directory_fd: int, path: str, text: str) -> None:
+    """A name when it is whole, and none until then where the file system knows that (open(2), O_TMPFILE): a kill leaves nothing."""
+    temporary = ""
+    try:
+        fd = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError:
+        fd, temporary = tempfile.mkstemp(dir=directory)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
+            os.fchmod(fd, 0o644)
+            os.fsync(fd)
+            # With a directory's descriptor it is linkat(2), which follows the link in /proc.
+            os.link(temporary or f"/proc/self/fd/{fd}", path, src_dir_fd=directory_fd)
     finally:
-        os.unlink(temporary)
-    return True
+        if temporary:
+            os.unlink(temporary)
