@@ -62,16 +62,15 @@ class Container(NamedTuple):
         return f"{LOG}/{self.name}.log" if self.lxc_path == LXC_PATH else f"{self.directory}/{self.name}.log"
 
 
-def is_name(name: str) -> bool:
-    """Whether a container can have that name."""
-    return _NAME.fullmatch(name) is not None and name not in (".", "..")
+def is_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
 def check_name(name: object, option: str = "name") -> str:
     """The name, or BadValue. It becomes a directory, a host name, a cgroup and a part of a socket's address."""
-    if not isinstance(name, str) or not is_name(name):
-        raise BadValue(option, name, NAME_RULE)
-    return name
+    if is_name(name):
+        return str(name)
+    raise BadValue(option, name, NAME_RULE)
 
 
 def check_lxc_path(path: object) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import plan
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import plan, reconciliation
 
 
 class Thing:
@@ -24,7 +24,7 @@ class Thing:
         return [plan.Change("value", self.value, 2, "set the value", self.set)] if self.value != 2 else []
 
     def job(self):
-        return plan.Reconciliation("thing", self.plan, lambda: {"value": self.value})
+        return reconciliation.Reconciliation("thing", self.plan, lambda: {"value": self.value})
 
 
 def test_predict_changes_nothing_and_says_what_would_be_done():
@@ -49,4 +49,4 @@ def test_a_difference_that_is_left_names_the_field():
 
 def test_the_diff_shows_lists_and_booleans_as_people_write_them():
     changes = [plan.Change("a", None, [1, 2], "", list), plan.Change("b", True, False, "", list)]
-    assert plan.fields_diff(changes, "x") == plan.Diff("b: true\n", "a: 1, 2\nb: false\n", "x", "x")
+    assert reconciliation.fields_diff(changes, "x") == plan.Diff("b: true\n", "a: 1, 2\nb: false\n", "x", "x")

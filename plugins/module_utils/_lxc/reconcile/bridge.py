@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Optional
 from ..errors import BadValue
 from ..lifecycle import bridge, bridge_dhcp, bridge_firewall
 from ..rollback import Rollback
-from .plan import Change, Reconciliation, Report
+from .plan import Change, Report
+from .reconciliation import Reconciliation
 
 # What a new bridge has when nothing else is said: lxc-net's own choice.
 _ADDRESS = "10.0.3.1/24"

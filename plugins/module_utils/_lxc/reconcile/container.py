@@ -17,7 +17,7 @@ from .plan import Change
 
 
 class Verbs(Protocol):
-    """What can be done to a container. A plan only names these; `apply.py` has the real ones."""
+    """What can be done to a container. A plan only names these; `effects.py` has the real ones."""
 
     def create(self, desired: Desired) -> object: ...
 

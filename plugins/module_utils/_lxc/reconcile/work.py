@@ -16,7 +16,8 @@ from ..lifecycle import evidence
 from . import container
 from .fleet import Task
 from .observe import observe
-from .plan import Change, Diff, fields_diff, verify
+from .plan import Change, Diff
+from .reconciliation import fields_diff, verify
 
 THREADS = 16
 

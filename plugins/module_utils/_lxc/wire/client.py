@@ -22,33 +22,13 @@ from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd
 from .exchange import Refused as Refused
 from .exchange import close as close
 from .protocol import Command, NotRunning, ProtocolError, State
+from .query import config_item as config_item
+from .query import init_pid as init_pid
+from .query import state as state
+from .query import state_of
 
 _SUFFIX = b"/command"
 _HASHED_LENGTH = len(b"\0lxc//command") + 16
-
-
-def state(container: Container, timeout: float = TIMEOUT) -> State:
-    """The state; STOPPED when nobody listens."""
-    try:
-        value = ask(container, Command.GET_STATE, timeout).response.value
-    except NotRunning:
-        return State.STOPPED
-    return _state(container, value)
-
-
-def _state(container: Container, value: int) -> State:
-    try:
-        return State(value)
-    except ValueError:
-        raise ProtocolError(f"The monitor of {container.name} tells the unknown state {value}") from None
-
-
-def init_pid(container: Container, timeout: float = TIMEOUT) -> int:
-    """The pid of the container's first process, as the monitor's pid namespace counts."""
-    pid = ask(container, Command.GET_INIT_PID, timeout).response.value
-    if pid <= 0:
-        raise NotRunning(f"Container {container.name} in {container.lxc_path} has no init yet")
-    return pid
 
 
 def init_pidfd(container: Container, timeout: float = TIMEOUT) -> int:
@@ -93,16 +73,6 @@ def limit_cgroup(container: Container, controller: Optional[str] = None, timeout
 
 def _text(reply: Reply) -> str:
     return protocol.unpack_text(reply.payload) if reply.payload else ""
-
-
-def config_item(container: Container, key: str, timeout: float = TIMEOUT) -> Optional[str]:
-    """The value that the container was started with, as the monitor prints it; None when it is unset or unknown."""
-    try:
-        return _text(ask(container, Command.GET_CONFIG_ITEM, timeout, payload=protocol.pack_text(key)))
-    except Refused as error:
-        if error.errno != errno.EPERM:  # the answer to an unset key, too
-            raise
-        return None
 
 
 def cgroup_fds(container: Container, timeout: float = TIMEOUT) -> tuple[int, list[int]]:
@@ -228,7 +198,7 @@ def _watch(exchange: Exchange, wanted: set[State]) -> tuple[socket.socket, Optio
     try:
         exchange.send(link, 0, protocol.pack_interest(wanted))
         now = exchange.reply(link).response.value
-        return link, None if now == protocol.MAX_STATE else _state(exchange.container, now)
+        return link, None if now == protocol.MAX_STATE else state_of(exchange.container, now)
     except BaseException:
         link.close()
         raise
@@ -238,7 +208,7 @@ def _announced(exchange: Exchange, link: socket.socket) -> State:
     data, _fds = exchange.receive(link, protocol.STATE_MESSAGE_SIZE)
     if not data:
         raise NotRunning(f"Container {exchange.container.name} in {exchange.container.lxc_path} has stopped")
-    return _state(exchange.container, protocol.StateMessage.unpack(data).value)
+    return state_of(exchange.container, protocol.StateMessage.unpack(data).value)
 
 
 def listening(lxc_path: str) -> list[str]:

@@ -19,6 +19,11 @@ def state(container: Container, timeout: float = TIMEOUT) -> State:
         value = ask(container, Command.GET_STATE, timeout).response.value
     except NotRunning:
         return State.STOPPED
+    return state_of(container, value)
+
+
+def state_of(container: Container, value: int) -> State:
+    """The state that a monitor tells by its number."""
     try:
         return State(value)
     except ValueError:
