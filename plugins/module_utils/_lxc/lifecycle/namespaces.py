@@ -59,14 +59,15 @@ def shared(config: Config, container: Container) -> Iterator[None]:
     Not longer: the host's hooks and the network are made by the launcher, which must not be where another container can reach it.
     """
     own: dict[str, int] = {}
+    # First all of them: a container is asked over a socket that is in our network namespace.
+    wanted = [(_name(kind), source, _pid_of(source, container)) for kind, source in config.prefix("lxc.namespace.share.")]
     try:
-        for kind, source in config.prefix("lxc.namespace.share."):
-            name = _name(kind)
+        for name, source, pid in wanted:
             try:
                 own[name] = process.open_namespace(os.getpid(), name)
-                _join(_pid_of(source, container), name)
+                _join(pid, name)
             except OSError as error:
-                raise StepError.from_os("namespaces", "Share", f"{kind} of {source}", error) from error
+                raise StepError.from_os("namespaces", "Share", f"{name} of {source}", error) from error
         yield
     finally:
         namespace.join(own)

@@ -107,7 +107,8 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     report({"terminals": terminals}, fds)
     _close(fds)
     exchange.receive("ready")
-    if config.hooks("stop"):
+    # For a stop hook; and with the network's namespace a pair is still there when its script.down runs.
+    if config.hooks("stop") or any(network.script_down for network in config.networks):
         opened = namespace.open_all(pid, process.namespaces(pid), pidfd)
         report({"namespaces": list(opened)}, list(opened.values()))
         namespace.close_all(opened)
