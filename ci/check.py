@@ -77,6 +77,7 @@ def steps() -> list[Step]:
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network", alone=True),
         step("integration-2.21", "integration", "integration", "dev", alone=True),
         step("integration-2.19", "integration", "integration", "core-2.19", alone=True),
+        step("over-ssh", "integration", "over-ssh", alone=True),
         step("molecule", "molecule", "molecule", alone=True),
         step("quickstart", "quickstart", "quickstart", alone=True),
     ]
