@@ -44,8 +44,10 @@ options:
     required: true
   state:
     description:
-      - What is wanted. The page on states in the collection's documentation has the table of every state against each other.
+      - What is wanted. L(The page on states,https://github.com/hostkit/hostkit.lxc/blob/main/docs/states.md) has the table of what is
+        done for each of them, however the container stands.
       - A container that does not exist is made only when O(template) is given. Otherwise every state but V(absent) is an error.
+      - One that somebody else is making, starting or stopping at that moment is waited for, half a minute at most.
     type: str
     default: started
     choices:
@@ -86,6 +88,8 @@ options:
         modern one is written.
       - A list is the whole list, V(null) removes the key's lines, and an empty string writes the line that clears what an
         included file has set. Booleans become C(1) and C(0).
+      - With V(null) a key that LXC does not have is understood, too. It takes away the lines that keep a config from being loaded.
+        A config in which such lines are left is an error for every task that says something about it.
       - A path, as community.general.lxc_container takes it, is refused.
     type: raw
   container_config:
@@ -479,6 +483,11 @@ object:
   returned: when a step failed
   type: str
   sample: /srv/www
+error:
+  description: The kind of the error.
+  returned: when it failed for one container
+  type: str
+  sample: StepError
 errno:
   description: The kernel's error number, or 0.
   returned: when a step failed

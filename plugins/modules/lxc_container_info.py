@@ -176,7 +176,7 @@ containers:
       sample: false
     config:
       description: The entries of its own config file, without those of included files. A key that comes several times is a list. The
-        values of environment variables are not shown.
+        values of environment variables are not shown. A line with a key that LXC does not have is among them.
       type: dict
       returned: when it is defined
       sample: {"lxc.uts.name": "web"}
@@ -187,9 +187,9 @@ containers:
       returned: when it is defined
       sample: []
     config_error:
-      description: What is wrong with the config, instead of what it says.
+      description: What is wrong with the config, with file and line. The other facts are those of the lines that are right.
       type: str
-      returned: when the config cannot be read
+      returned: when LXC could not load the config
 """
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
