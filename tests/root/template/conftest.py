@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mountinfo
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import debian
 
 # Debian is made once and copied; a directory said here is kept from run to run.
 CACHE = os.environ.get("HOSTKIT_LXC_TEST_CACHE", "")
@@ -22,6 +24,20 @@ CACHE = os.environ.get("HOSTKIT_LXC_TEST_CACHE", "")
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     return CACHE or str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def mirror() -> str:
+    """The address of the first source, which answers with the release; asked for by the test itself, so that a failure is none of ours."""
+    source = debian.recipe({}).sources[0]
+    proxies = {name[: -len("_proxy")]: value for name, value in debian.environment().items() if name in ("http_proxy", "https_proxy")}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+    try:
+        with opener.open(f"{source.uri}/dists/{source.suite}/InRelease", timeout=20) as answer:
+            answer.read(100)
+    except OSError as error:
+        pytest.skip(f"no package mirror answers: {error}")
+    return source.uri
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def only_debootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def container(host: Path, only_debootstrap: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[paths.Container]:
+def container(host: Path, mirror: str, only_debootstrap: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[paths.Container]:
     monkeypatch.setattr(paths, "CACHE", str(host / "cache"))  # not what mmdebstrap has made under the same name
     one = paths.container("gboot", str(host / "lxc"))
     yield one
@@ -46,12 +46,7 @@ def container(host: Path, only_debootstrap: None, monkeypatch: pytest.MonkeyPatc
 def make(container: paths.Container, **options: object) -> list[str]:
     lines: list[str] = []
     wanted = create.CreateRequest(container, "debian", options, config={"lxc.net.0.type": "empty"})
-    try:
-        create.create(wanted, lines.append)
-    except StepError as error:
-        if "mirror answer" in error.hint and any("Invalid Release file" in line or "Failed getting release file" in line for line in lines):
-            pytest.skip(f"no package mirror answers: {lines[-1]}")
-        raise
+    create.create(wanted, lines.append)
     return lines
 
 
@@ -95,18 +90,18 @@ def boot(container: paths.Container) -> None:
     assert not Path(container.directory).exists()
 
 
-def test_a_release_that_another_key_has_signed_is_refused(container: paths.Container, host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_that_another_key_has_signed_is_refused(
+    container: paths.Container, host: Path, mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a keyring that lacks Debian's keys nothing is downloaded but the Release file, and nothing is left."""
     keyring = host / "empty.gpg"
     keyring.touch()
     monkeypatch.setattr(debian, "_KEYRING", str(keyring))
     lines: list[str] = []
-    wanted = create.CreateRequest(container, "debian", {"mirror": "http://deb.debian.org/debian"})
+    wanted = create.CreateRequest(container, "debian", {"mirror": mirror})
     with pytest.raises(StepError, match="debootstrap") as caught:
         create.create(wanted, lines.append)
     said = "\n".join([*lines, *caught.value.log])
-    if "Failed getting release file" in said or "Invalid Release file" in said:
-        pytest.skip("no package mirror answers")
     assert "signed by unknown key" in said or "Invalid Release signature" in said, said
     assert not any("Retrieving" in line and "InRelease" not in line and "Release" not in line for line in lines)
     assert list((host / "lxc").iterdir()) == [] and not any("new-" in path.name for path in (host / "cache/hostkit").iterdir())
