@@ -11,7 +11,8 @@ from typing import Union
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.edit import edit, replace_networks, unknown, values
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.edit import edit, replace_networks
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.lines import unknown, values
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 Value = Union[None, str, list[str]]

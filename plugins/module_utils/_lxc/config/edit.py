@@ -14,10 +14,8 @@ from typing import Union
 
 from ..errors import ConfigError
 from . import keys, lines, parser
-from .lines import Line
+from .lines import Line, values
 from .lines import items as _items
-from .lines import unknown as unknown
-from .lines import values as values
 from .model import Config
 
 Value = Union[None, str, list[str]]

@@ -81,7 +81,7 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     if desired.says_config:
         from .settled import plan_config
 
-        base = Plan(*plan_config(desired, observed, lambda wanted: verbs.write_config(wanted)))
+        base = Plan(*plan_config(desired, observed, verbs))
     return _running(base, desired, observed.state, verbs)
 
 

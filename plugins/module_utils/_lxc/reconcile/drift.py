@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ..config import edit, keys, parser
+from ..config import edit, keys, lines, parser
 from .desired import Desired, NetworkSection
 from .observe import Observed
 from .plan import Change
@@ -64,7 +64,7 @@ def new_text(text: str, desired: Desired, file: str) -> str:
 def _kept(section: NetworkSection, index: int, text: str) -> NetworkSection:
     """What the task does not say of a network stays (its MAC address above all), as long as the type is the same."""
     prefix = f"lxc.net.{index}."
-    present = {key[len(prefix) :]: values for key, values in edit.values(text).items() if key.startswith(prefix)}
+    present = {key[len(prefix) :]: values for key, values in lines.values(text).items() if key.startswith(prefix)}
     if present.get("type", [""])[-1] != section["type"]:
         return section
     return {**{key: values[0] if len(values) == 1 else values for key, values in present.items()}, **section}
@@ -77,7 +77,7 @@ def changed_keys(before: str, after: str) -> list[str]:
 
 
 def _values(text: str) -> dict[str, list[str]]:
-    return {**edit.values(text), **edit.unknown(text)}
+    return {**lines.values(text), **lines.unknown(text)}
 
 
 def shown(text: str) -> str:

@@ -8,8 +8,8 @@ A no is no answer, but the order to look closer: of what is here in another form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Tuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Tuple
 
 from ..config import keys, parser
 from ..errors import ConfigError, LxcError, NotFound
@@ -18,6 +18,9 @@ from ..wire import query
 from .desired import Desired
 from .observe import Observed
 from .plan import Change
+
+if TYPE_CHECKING:
+    from .container import Verbs
 
 # The changes, the keys that wait for a restart, the file's text before and after them.
 PlannedConfig = Tuple[Tuple[Change, ...], Tuple[str, ...], str, str]
@@ -83,13 +86,13 @@ def own(text: str, file: str) -> Own | None:
     return None if problems else Own(found, frozenset(entry.unknown for entry in entries), frozenset(certain), "lxc.include" in found)
 
 
-def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired], object]) -> PlannedConfig:
+def plan_config(desired: Desired, observed: Observed, verbs: Verbs) -> PlannedConfig:
     """As `drift.plan_config`, which is loaded when it looks as if there was something to do."""
     if is_settled(desired, observed.running, observed.text):
         return (), (), "", ""
     from . import drift
 
-    return drift.plan_config(desired, observed, write)
+    return drift.plan_config(desired, observed, verbs.write_config)
 
 
 def is_settled(desired: Desired, running: Mapping[str, str | None], text: str) -> bool:

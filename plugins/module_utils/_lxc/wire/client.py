@@ -17,15 +17,17 @@ from typing import Optional
 
 from ..errors import LxcError, StepError, TimedOut
 from ..paths import Container
-from . import protocol
+from . import exchange as exchanges
+from . import protocol, query
 from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd
-from .exchange import Refused as Refused
-from .exchange import close as close
 from .protocol import Command, NotRunning, ProtocolError, State
-from .query import config_item as config_item
-from .query import init_pid as init_pid
-from .query import state as state
-from .query import state_of
+
+# Those that every task asks stand in `query`; with these the others are whole.
+state = query.state
+init_pid = query.init_pid
+config_item = query.config_item
+Refused = exchanges.Refused
+close = exchanges.close
 
 _SUFFIX = b"/command"
 _HASHED_LENGTH = len(b"\0lxc//command") + 16
@@ -198,7 +200,7 @@ def _watch(exchange: Exchange, wanted: set[State]) -> tuple[socket.socket, Optio
     try:
         exchange.send(link, 0, protocol.pack_interest(wanted))
         now = exchange.reply(link).response.value
-        return link, None if now == protocol.MAX_STATE else state_of(exchange.container, now)
+        return link, None if now == protocol.MAX_STATE else query.state_of(exchange.container, now)
     except BaseException:
         link.close()
         raise
@@ -208,7 +210,7 @@ def _announced(exchange: Exchange, link: socket.socket) -> State:
     data, _fds = exchange.receive(link, protocol.STATE_MESSAGE_SIZE)
     if not data:
         raise NotRunning(f"Container {exchange.container.name} in {exchange.container.lxc_path} has stopped")
-    return state_of(exchange.container, protocol.StateMessage.unpack(data).value)
+    return query.state_of(exchange.container, protocol.StateMessage.unpack(data).value)
 
 
 def listening(lxc_path: str) -> list[str]:

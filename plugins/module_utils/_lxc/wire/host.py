@@ -17,6 +17,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from .. import errors
@@ -28,7 +29,7 @@ PROTOCOL_VERSION = 1
 MAX_MESSAGE = 4 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
-_NOTHING: Mapping[str, object] = {}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class NoMonitor(errors.LxcError):
