@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every request of the command protocol to a container that is only pretended, over a real socket."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import answers, places
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.serve import Client, Server
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
+
+PAIRS = [["lxc.uts.name", "u1"], ["lxc.group", "web"], ["lxc.net.0.type", "veth"], ["lxc.tty.max", "2"]]
+
+
+class Host:
+    """A server without a listener, and one client at a time at the other end of a pair."""
+
+    def __init__(self, loop: Loop, tmp_path: Path) -> None:
+        self.loop = loop
+        self.listener, self.far = socket.socketpair()
+        self.record = Record(Container("/lxc", "u1"), self.listener)
+        self.record.state = State.RUNNING
+        self.record.init_pid, self.record.flags = 4711, 0x20000
+        self.record.pairs = PAIRS
+        self.record.links = [[0, "veth", "vethX", "eth0", "", "", "", ""]]
+        self.record.cgroups = [[["memory"], str(tmp_path), "/memory", 1], [[], str(tmp_path), "/unified", 2]]
+        for name in ("memory", "unified"):
+            (tmp_path / name).mkdir()
+        self.told: list[State] = []
+        self.stopped: list[Record] = []
+        self.server = Server(loop, self.record, Actions(lambda _record, state: self.told.append(state), self.stopped.append))
+        self.clients: list[Client] = []
+
+    def connect(self) -> socket.socket:
+        near, far = socket.socketpair()
+        client = Client(self.server, near)
+        self.server.clients.append(client)
+        self.clients.append(client)
+        far.settimeout(5)
+        return far
+
+    def ask(
+        self, command: int, payload: bytes = b"", data: int = 0, link: Optional[socket.socket] = None
+    ) -> tuple[protocol.Response, bytes, list[int]]:
+        far = link or self.connect()
+        far.sendall(protocol.pack_request(command, data, payload) + payload)
+        self.loop.turn()
+        head, fds, _flags, _address = socket.recv_fds(far, 16, 20)
+        if not head:
+            raise EOFError
+        response = protocol.unpack_response(head)
+        return response, far.recv(response.datalen) if response.datalen else b"", list(fds)
+
+    def ret(self, command: int, payload: bytes = b"", data: int = 0) -> int:
+        response, _payload, fds = self.ask(command, payload, data)
+        for fd in fds:
+            os.close(fd)
+        return response.ret
+
+
+@pytest.fixture
+def host(loop: Loop, tmp_path: Path) -> Host:
+    return Host(loop, tmp_path)
+
+
+TEXT = protocol.pack_text
+# The number, its payload, its value -> ret, value, payload, descriptors; None: the connection is closed without a word.
+TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
+    0: (b"", 1, (-errno.EBADF, 0, b"", 0)),
+    1: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+    3: (b"", 0, (0, 2, b"", 0)),
+    4: (b"", 0, (0, 4711, b"", 0)),
+    5: (b"", 0, (0, 0x20000, b"", 0)),
+    6: (TEXT("memory"), 0, (0, 0, TEXT("/memory"), 0)),
+    7: (TEXT("lxc.uts.name"), 0, (0, 0, TEXT("u1"), 0)),
+    8: (b"", 0, (0, 0, TEXT("u1"), 0)),
+    9: (b"", 0, (0, 0, TEXT("/lxc"), 0)),
+    11: (protocol.ConsoleLog().pack(), 0, (-errno.EFAULT, 0, b"", 0)),
+    12: (b"", int(State.FROZEN), (0, 0, b"", 0)),
+    13: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+    14: (protocol.BpfDevice("c", 1, 3, "rw", True).pack(), 0, (-errno.EPERM, 0, b"", 0)),
+    15: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
+    16: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
+    17: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
+    18: (b"", 0, (-errno.EBADF, 0, b"", 0)),
+    19: (b"", 0, (0, 0, TEXT("/unified"), 0)),
+    20: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
+    21: (b"", 0, (-errno.EBADF, 0, b"", 0)),
+    22: (b"", 0, (-errno.EBADF, 0, b"", 0)),
+    23: (protocol.CgroupCtx().pack(), 0, (0, 0, protocol.CgroupCtx(1, 0, 2).pack(), 2)),
+    24: (protocol.CgroupFd(controller="memory").pack(), 0, (0, 0, protocol.CgroupFd(1, 0, 0x27E0EB, "memory").pack(), 1)),
+    25: (protocol.CgroupFd(controller="cpu").pack(), 0, (-errno.ENOENT, 0, b"", 0)),
+    26: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
+    27: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+    -1: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+}
+
+
+@pytest.mark.parametrize("command", TABLE)
+def test_each_request_has_its_answer(host: Host, command: int) -> None:
+    payload, data, wanted = TABLE[command]
+    response, said, fds = host.ask(command, payload, data)
+    assert (response.ret, response.value, said, len(fds)) == wanted
+    for fd in fds:
+        os.close(fd)
+
+
+def test_all_numbers_are_in_the_table() -> None:
+    assert set(range(27)) - set(TABLE) == {Command.STOP, Command.ADD_STATE_CLIENT}, "which have tests of their own"
+
+
+def test_only_unified_gives_its_descriptor_by_17_and_20(host: Host) -> None:
+    host.record.cgroups = host.record.cgroups[1:]
+    for command in (17, 20):
+        response, _said, fds = host.ask(command)
+        assert response.ret == 0 and len(fds) == 1
+        os.close(fds[0])
+
+
+def test_a_cgroup_that_has_gone_is_an_errno_and_leaks_nothing(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "unified").rmdir()
+    before = len(os.listdir("/proc/self/fd"))
+    link = host.connect()
+    payload = protocol.CgroupCtx().pack()
+    assert host.ask(23, payload, link=link)[0].ret == -errno.ENOENT
+    link.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_wrong_magic_is_refused(host: Host) -> None:
+    assert host.ret(24, protocol.CgroupFd(type=protocol.CGROUP2_MAGIC, controller="memory").pack()) == -errno.EINVAL
+
+
+def test_items(host: Host) -> None:
+    asked = {key: host.ask(7, TEXT(key))[:2] for key in ("lxc.group", "lxc.net.0.veth.pair", "lxc.nothing", "lxc.cap.drop")}
+    assert asked["lxc.group"][1] == TEXT("web\n")
+    assert asked["lxc.net.0.veth.pair"][1] == TEXT("vethX")
+    assert asked["lxc.nothing"][0].ret == -1
+
+
+@pytest.mark.parametrize("told", list(State))
+def test_which_states_may_be_told(host: Host, told: State) -> None:
+    may = told in (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
+    assert host.ret(12, data=told) == (0 if may else -errno.EINVAL)
+    assert host.told == ([told] if may else [])
+
+
+def test_one_that_ends_does_not_become_frozen(host: Host) -> None:
+    host.record.state = State.STOPPING
+    assert host.ret(12, data=State.FROZEN) == 0
+    assert host.told == []
+
+
+def test_a_stop_is_answered_by_the_end_of_the_connection_alone(host: Host) -> None:
+    link = host.connect()
+    link.sendall(protocol.pack_request(2))
+    host.loop.turn()
+    assert host.stopped == [host.record]
+    link.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        link.recv(1)
+    for act in host.record.stop_clients:
+        act()
+    assert link.recv(1) == b""
+
+
+def test_state_clients(host: Host) -> None:
+    interest = protocol.pack_interest([State.RUNNING])
+    assert host.ask(10, interest)[0].ret == State.RUNNING
+    link = host.connect()
+    assert host.ask(10, protocol.pack_interest([State.STOPPED]), link=link)[0].ret == protocol.MAX_STATE
+    assert len(host.record.state_clients) == 1
+    link.close()
+    host.loop.turn()
+    assert host.record.state_clients == []
+
+
+def test_after_the_end_nobody_is_kept(host: Host) -> None:
+    host.record.listener = None
+    for command, payload in ((10, protocol.pack_interest([State.RUNNING])), (2, b"")):
+        with pytest.raises(EOFError):
+            host.ask(command, payload)
+
+
+def test_a_tty_is_somebody_s_until_the_connection_ends(host: Host) -> None:
+    host.record.tty_fds = [os.open("/dev/null", os.O_RDWR), os.open("/dev/null", os.O_RDWR)]
+    links = [host.connect() for _number in range(3)]
+    numbers = []
+    for link in links:
+        response, _said, fds = host.ask(0, data=-1, link=link)
+        numbers.append(response.value if response.ret == 0 else response.ret)
+        for fd in fds:
+            os.close(fd)
+    assert numbers == [1, 2, -errno.EBADF]
+    links[0].close()
+    host.loop.turn()
+    response, _said, fds = host.ask(0, data=1)
+    assert (response.ret, response.value, len(fds)) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("command", answers._FENCED)
+def test_the_fence_around_other_namespaces(host: Host, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "same_namespaces", lambda _pid: False)
+    assert host.ret(command, TABLE.get(command, (b"", 0, None))[0]) == -errno.EPERM
+    assert host.stopped == [] and host.told == []
+
+
+def test_whatever_hands_out_a_descriptor_or_changes_something_is_behind_it() -> None:
+    handing = {command for command in Command if command.name.endswith(("_FD", "PIDFD", "CTX"))} - {Command.GET_SECCOMP_NOTIFY_FD}
+    assert handing | {Command.STOP, Command.SERVE_STATE_CLIENTS, Command.CONSOLE_LOG} <= set(answers._FENCED)
+
+
+def test_another_user_gets_eperm(host: Host) -> None:
+    link = host.connect()
+    host.clients[-1].peer = (1, 12345, 12345)
+    assert host.ask(3, link=link)[0].ret == -errno.EPERM
+
+
+JUNK: dict[str, bytes] = {
+    "half a header": b"\3\0\0",
+    "a negative length": struct.pack("@iiQ", 7, -1, 0),
+    "too long": struct.pack("@iiQ", 7, 8193, 0),
+    "no NUL": struct.pack("@iiQ", 7, 3, 0) + b"abc",
+    "a short struct": struct.pack("@iiQ", 11, 3, 0) + b"abc",
+    "not UTF-8 and no such key": struct.pack("@iiQ", 7, 3, 0) + b"\xff\xfe\0",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
+def test_junk_ends_that_connection_or_is_refused(host: Host, junk: bytes) -> None:
+    link = host.connect()
+    link.sendall(junk)
+    link.shutdown(socket.SHUT_WR)
+    for _number in range(3):
+        host.loop.later(0, lambda: None)
+        host.loop.turn()
+    said = link.recv(4096)
+    assert said == b"" or protocol.unpack_response(said[:16]).ret == -1
+    assert host.clients[-1].fd < 0
+
+
+def test_the_oldest_that_said_nothing_makes_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = host.connect()
+    host.ask(10, protocol.pack_interest([State.STOPPED]), link=kept)
+    idle = [host.connect() for _number in range(3)]
+    host.server._make_room(host.server.clients, 3)
+    assert idle[0].recv(1) == b"" and len(host.server.clients) == 3
+    assert host.clients[0].fd >= 0, "one that waits for a state is not idle"
