@@ -120,9 +120,24 @@ def lifecycle() -> tuple[object, ...]:
 
 
 def lifecycle_hooks() -> tuple[object, ...]:
-    from .lifecycle import hooks, hostconf, info, init, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
+    from .lifecycle import (
+        hooks,
+        hostconf,
+        info,
+        init,
+        ledger,
+        lock,
+        log,
+        namespaces,
+        newconfig,
+        partial,
+        start,
+        start_errors,
+        stop,
+        unapplied,
+    )
 
-    return hooks, hostconf, info, init, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
+    return hooks, hostconf, info, init, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
 
 
 def monitor() -> tuple[object, ...]:

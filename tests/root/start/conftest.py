@@ -131,10 +131,16 @@ def until() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def monitor() -> Iterator[int]:
+def monitor_of_the_tests() -> Iterator[None]:
     """The monitor of the host that the tests run on; ended if the tests brought it up."""
     had = Path(paths.MONITOR_SOCKET).exists()
-    pid = int(runtime.ensure_monitor()["pid"])
-    yield pid
+    runtime.ensure_monitor()
+    yield
     if not had:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(int(runtime.ensure_monitor()["pid"]), signal.SIGTERM)
+
+
+@pytest.fixture
+def monitor() -> int:
+    """Its pid: a test may have ended an earlier one."""
+    return int(runtime.ensure_monitor()["pid"])

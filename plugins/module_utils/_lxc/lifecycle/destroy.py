@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, lock, partial
+from . import dependents, ledger, lock, partial
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -73,6 +73,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
     state = client.state(container)
     if state != State.STOPPED:
         raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
+    ledger.refuse_survivor(container)
     marker = partial.state(container)
     if marker == "busy":
         raise partial.busy(container, "destroy it")

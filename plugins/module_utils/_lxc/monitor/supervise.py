@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import InUse, LxcError, StepError
 from ..kernel import process
+from ..lifecycle import ledger
 from ..lifecycle.stop import number_of
 from ..paths import Container
 from ..wire import protocol
@@ -51,6 +52,7 @@ class Supervisor:
             self._join(record, timeout, log_file, log_level, waiter)
             return
         try:
+            ledger.refuse_survivor(container)
             listener = listen(container)
         except LxcError as error:
             waiter(error, [])
@@ -161,6 +163,7 @@ class Supervisor:
 
     def _adopt_init(self, record: Record, pid: int, pidfd: int) -> None:
         record.init_pid, record.pidfd = pid, pidfd
+        ledger.remember(record.container, pid)
         self.loop.watch(pidfd, READ, lambda _events: self.loop.reap())
         self.loop.on_exit(pid, lambda status: self._init_ended(record, status))
 
@@ -197,6 +200,7 @@ class Supervisor:
 
     def _init_ended(self, record: Record, status: int) -> None:
         record.exit_status = status
+        ledger.forget(record.container)
         self.loop.forget(record.pidfd)
         if not record.launcher_pid:
             self._finish(record)
