@@ -22,7 +22,8 @@ def only_ours() -> None:
         pytest.skip("not in namespaces of our own: run it by ci/host-namespace")
 
 
-def test_its_containers_are_neither_started_twice_nor_removed(only_ours, box, monitor, until):
+def test_its_containers_are_neither_started_twice_nor_removed(only_ours, make_box, monitor, until):
+    box = make_box("survivor")
     box.init("while :; do echo x >> /tmp/count; sleep 0.05; done")
     box.start()
     pid, pidfd = box.pid, process.pidfd_open(box.pid)
