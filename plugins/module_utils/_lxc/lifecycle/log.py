@@ -27,7 +27,7 @@ def level_number(value: str, option: str = "log_level") -> int:
         return LEVELS.index("ERROR") if not word else LEVELS.index("CRIT")
     if word in LEVELS:
         return LEVELS.index(word)
-    if word.isdigit() and int(word) < len(LEVELS):
+    if word.isdecimal() and int(word) < len(LEVELS):
         return int(word)
     raise BadValue(option, value, f"one of {' '.join(LEVELS)}, or 0 to 8")
 

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own requests, with a supervisor that only pretends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import NotFound
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.requests import Requests
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import host
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        self.records: dict[Any, Any] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.hold = False
+
+    def start(self, container: Any, timeout: float, log_file: str, log_level: str, waiter: Any) -> None:
+        self.asked.append((container, timeout, log_file, log_level, waiter))
+        if not self.hold:
+            waiter(NotFound("it is not there") if container.name == "gone" else None, ["a warning"])
+
+
+class Near:
+    def __init__(self, loop: Loop, tmp_path: Path) -> None:
+        self.loop, self.supervisor, self.path = loop, Supervisor(), str(tmp_path / "monitor.sock")
+        self.requests = Requests(loop, self.supervisor, {"pid": 1}, self.path)  # type: ignore[arg-type]
+
+    def connect(self) -> socket.socket:
+        link = socket.socket(socket.AF_UNIX)
+        link.settimeout(5)
+        link.connect(self.path)
+        self.loop.turn()
+        return link
+
+    def ask(self, link: socket.socket, message: dict[str, Any]) -> dict[str, Any]:
+        link.sendall(host.encode(message))
+        self.loop.turn()
+        return host.Decoder().feed(link.recv(1 << 20))[0]
+
+
+@pytest.fixture
+def near(loop: Loop, tmp_path: Path) -> Near:
+    return Near(loop, tmp_path)
+
+
+def kind(answer: dict[str, Any]) -> str:
+    return str(answer["error"]["kind"])
+
+
+def test_hello_list_and_what_is_unknown(near: Near) -> None:
+    link = near.connect()
+    assert os.stat(near.path).st_mode & 0o777 == 0o600
+    assert near.ask(link, {"op": "hello"}) == {"version": 1, "ok": True, "pid": 1, "containers": 0}
+    assert near.ask(link, {"op": "list"})["containers"] == []
+    assert kind(near.ask(link, {"op": "dance"})) == "BadValue"
+    assert kind(near.ask(link, {"op": 7})) == "ProtocolError"
+    assert kind(near.ask(link, {"op": "hello", "version": 99})) == "Unsupported"
+
+
+def test_each_container_has_its_own_result(near: Near) -> None:
+    answer = near.ask(near.connect(), {"op": "start", "containers": [["/lxc", "a"], ["/lxc", "gone"]], "timeout": 5, "log_level": "INFO"})
+    assert [(one["name"], one["error"] and one["error"]["kind"], one["warnings"]) for one in answer["results"]] == [
+        ("a", None, ["a warning"]),
+        ("gone", "NotFound", ["a warning"]),
+    ]
+    assert near.supervisor.asked[0][1:4] == (5.0, "", "INFO")
+
+
+BAD: list[dict[str, Any]] = [
+    {"containers": []}, {"containers": "a"}, {"containers": [["/lxc", "../a"]]}, {"containers": [["lxc", "a"]]}, {"containers": [["/lxc"]]},
+    {"containers": [["/lxc", "a"]], "timeout": float("nan")}, {"containers": [["/lxc", "a"]], "timeout": float("inf")},
+    {"containers": [["/lxc", "a"]], "timeout": "soon"}, {"containers": [["/lxc", "a"]], "timeout": -1},
+    {"containers": [["/lxc", "a"]], "log_level": "LOUD"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BAD)
+def test_a_bad_request_starts_nothing(near: Near, body: dict[str, Any]) -> None:
+    assert near.ask(near.connect(), {"op": "start", **body})["ok"] is False
+    assert near.supervisor.asked == []
+
+
+def test_an_answer_to_who_has_gone_is_dropped(near: Near) -> None:
+    near.supervisor.hold = True
+    link = near.connect()
+    link.sendall(host.encode({"op": "start", "containers": [["/lxc", "a"]]}))
+    near.loop.turn()
+    link.close()
+    near.loop.turn()
+    near.supervisor.asked[0][4](None, [])
+
+
+def test_bytes_one_by_one_and_nonsense(near: Near) -> None:
+    link = near.connect()
+    for byte in host.encode({"op": "hello"}):
+        link.sendall(bytes([byte]))
+        near.loop.turn()
+    assert host.Decoder().feed(link.recv(4096))[0]["ok"]
+    for nonsense in (b"\xff\xff\xff\xff", b"\0\0\0\x02[]", b"\0\0\0\x01{"):
+        other = near.connect()
+        other.sendall(nonsense)
+        near.loop.turn()
+        assert other.recv(1) == b""
+
+
+def test_quit_is_refused_while_containers_run(near: Near) -> None:
+    near.supervisor.records["x"] = SimpleNamespace(container=SimpleNamespace(name="x"))
+    assert kind(near.ask(near.connect(), {"op": "quit"})) == "InUse"
+    assert os.path.exists(near.path)
+
+
+def test_between_quit_and_the_end_nothing_is_started(near: Near) -> None:
+    early, link = near.connect(), near.connect()
+    assert near.ask(link, {"op": "quit"})["ok"]
+    assert not os.path.exists(near.path), "whoever comes now brings up another"
+    assert kind(near.ask(early, {"op": "start", "containers": [["/lxc", "a"]]})) == "NoMonitor"
+    assert near.supervisor.asked == []
+    near.loop.run()
+
+
+def test_the_socket_of_who_came_after_us_stays(near: Near) -> None:
+    other = near.path + ".other"
+    later = socket.socket(socket.AF_UNIX)
+    later.bind(other)
+    os.rename(other, near.path)
+    near.requests.close()
+    assert os.path.exists(near.path)
