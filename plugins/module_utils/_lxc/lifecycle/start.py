@@ -28,6 +28,7 @@ from ..paths import Container
 from ..storage import backends
 from . import hooks, init, namespaces, unapplied
 from .exchange import Exchange
+from .joining import Joining
 from .log import Log
 
 Report = Callable[[dict[str, Any], Sequence[int]], None]
@@ -99,10 +100,14 @@ def load(container: Container, log: Log) -> Config:
 def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> None:
     """The launcher's side of the conversation with init."""
     config = plan.config
-    layout.join(plan.cgroups, pid)
-    # Without a network namespace of its own its interfaces would be those of whom it shares with.
-    created = _links(plan, pid, report, log) if "net" in plan.namespaces else []
-    exchange.send({"created": created})
+    joining = Joining(plan.cgroups, pid)
+    try:
+        # Without a network namespace of its own its interfaces would be those of whom it shares with.
+        created = _links(plan, pid, report) if "net" in plan.namespaces else []
+    finally:
+        joining.wait()
+    _run_scripts(plan, created, log)
+    exchange.send({"created": [made for made in created if made]})
     terminals, fds = exchange.receive("terminals")
     report({"terminals": terminals}, fds)
     _close(fds)
@@ -122,17 +127,23 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
         log.write(level, line)
 
 
-def _links(plan: init.Plan, pid: int, report: Report, log: Log) -> list[Any]:
-    """Make each interface, report it, run its script."""
-    created = []
+def _links(plan: init.Plan, pid: int, report: Report) -> list[Any]:
+    """Make and report each interface; an empty list stands for a network that has none."""
+    created: list[Any] = []
     for network in plan.config.networks:
         made = types.create(network, plan.container, pid)
+        created.append(list(made or ()))
         if made is not None:
-            created.append(list(made))
             report({"link": list(made)}, [])
-        if made is not None or network.type == "empty":
-            hooks.run_network("up", network, made.host_name if made else "", plan.config, plan.env, log)
     return created
+
+
+def _run_scripts(plan: init.Plan, created: list[Any], log: Log) -> None:
+    """Each network's script.up, when its interface is there."""
+    for network, fields in zip(plan.config.networks, created):
+        if fields or network.type == "empty":
+            host_name = types.created(fields).host_name if fields else ""
+            hooks.run_network("up", network, host_name, plan.config, plan.env, log)
 
 
 def _limit(config: Config, pid: int) -> None:
