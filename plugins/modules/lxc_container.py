@@ -264,7 +264,8 @@ options:
   cgroup:
     description:
       - A dictionary of cgroup files to values, with the names of cgroup v1 or v2, such as C(memory.max).
-      - A name that both versions have is written for both.
+      - A name that both versions have is written for both. What is said for the version that the host does not use has no effect there,
+        and a warning at each start says so.
     type: dict
   apparmor_profile:
     description:

@@ -47,6 +47,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
             "cgroup.procs",
             "memory.limit_in_bytes",
             "memory.max",
+            "pids.max",
             "devices.deny",
         ):
             Path(path, file).touch()
@@ -190,6 +191,15 @@ def test_limits_of_a_unified_host(host, tmp_path: Path) -> None:  # type: ignore
     warnings = limits.apply(parser.loads(text), layout.create(EMPTY, "u1"))
     assert (tmp_path / "unified/lxc.payload.u1/memory.max").read_text() == "32M"
     assert [warning.split(" has ")[0] for warning in warnings] == ["lxc.cgroup.memory.limit_in_bytes", "lxc.cgroup2.devices.deny"]
+
+
+def test_limits_of_a_hybrid_host_go_where_the_controller_is(host, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    text = "lxc.cgroup.memory.limit_in_bytes = 64M\nlxc.cgroup2.memory.max = 32M\nlxc.cgroup.pids.max = 7\nlxc.cgroup2.pids.max = 7\n"
+    host("hybrid")
+    warnings = limits.apply(parser.loads(text), layout.create(EMPTY, "u1"))
+    assert [warning.split(" has ")[0] for warning in warnings] == ["lxc.cgroup.pids.max", "lxc.cgroup2.memory.max"]
+    assert (tmp_path / "memory/lxc.payload.u1/memory.limit_in_bytes").read_text() == "64M"
+    assert (tmp_path / "unified/lxc.payload.u1/pids.max").read_text() == "7"
 
 
 @pytest.mark.parametrize(

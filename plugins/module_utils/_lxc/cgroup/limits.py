@@ -35,9 +35,17 @@ def apply(config: Config, cgroups: list[Cgroup]) -> list[str]:
             warnings.append(f"{name} has no effect: this host has no cgroup v{version} hierarchy")
         elif version == 2 and key.startswith("devices."):
             warnings += [f"{name} has no effect: device rules of cgroup v2 are not applied"] if kind(cgroups) == UNIFIED else []
+        elif _is_elsewhere(cgroups, version, key.split(".")[0]):
+            warnings.append(f"{name} has no effect: here the {key.split('.')[0]} controller is one of cgroup v{3 - version}")
         else:
             _write([cgroup for cgroup in cgroups if cgroup.version == version], key, value, name)
     return list(dict.fromkeys(warnings))
+
+
+def _is_elsewhere(cgroups: list[Cgroup], version: int, controller: str) -> bool:
+    """On a hybrid host each controller is in one of the two versions; a config that is for any host names both."""
+    found = find(cgroups, controller)
+    return found is not None and found.version != version
 
 
 def _settings(config: Config, prefix: str) -> Iterable[tuple[str, str]]:
