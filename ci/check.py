@@ -74,6 +74,7 @@ def steps() -> list[Step]:
         step("units-2.21", "sanity", "ansible-test-units", "dev", versions[-1]),
         step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0]),
         step("root", "root", "root", "root", alone=True),
+        step("debian", "root", "debian", "root", alone=True),
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network", alone=True),
         step("integration-2.21", "integration", "integration", "dev", alone=True),
         step("integration-2.19", "integration", "integration", "core-2.19", alone=True),
