@@ -230,6 +230,7 @@ def test_no_descriptor_for_who_is_in_another_pid_namespace(box):
         "    data, fds, _flags, _address = socket.recv_fds(s, 16, 20)\n"
         "    print(struct.unpack('@iiq', data)[0], len(fds))\n"
     )
-    done = subprocess.run(["unshare", "--pid", "--fork", sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    command = ["unshare", "--pid", "--fork", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout.splitlines() == ["-1 0"] * len(GIVERS), done
     assert box.state == State.RUNNING
