@@ -65,7 +65,10 @@ class Console:
             self._hung_up()
 
     def _hung_up(self) -> None:
-        """Every slave was hung up (vhangup(2), as a getty does): open ours again, a little later."""
+        """No slave is open, so the master is ready for ever: open ours again, a little later.
+
+        A vhangup(2), as a getty does it, is not seen here: the slave that we hold is dead then, but still counts.
+        """
         if self.peer_fd >= 0:
             os.close(self.peer_fd)
             self.peer_fd = -1
