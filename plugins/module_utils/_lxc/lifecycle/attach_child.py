@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn, Optional, TypeVar
 
 from ..errors import StepError
-from ..kernel import credentials, libc, process, tty
+from ..kernel import credentials, libc, namespace, process, tty
 from ..wire import host
 from .attach_user import User, resolve
 
@@ -26,17 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
-_CLONE = {
-    "user": libc.CLONE_NEWUSER,
-    "cgroup": libc.CLONE_NEWCGROUP,
-    "ipc": libc.CLONE_NEWIPC,
-    "uts": libc.CLONE_NEWUTS,
-    "net": libc.CLONE_NEWNET,
-    "pid": libc.CLONE_NEWPID,
-    "time": libc.CLONE_NEWTIME,
-    "mnt": libc.CLONE_NEWNS,
-}
-NAMESPACES = tuple(_CLONE)  # in the order of joining: user first, for the rights in it, mnt last, for what is read meanwhile
+NAMESPACES = tuple(namespace.FLAGS)  # in the order of joining: user first, for the rights in it, mnt last, for what is read meanwhile
 
 _Value = TypeVar("_Value")
 
@@ -149,12 +139,12 @@ def _enter(plan: Plan) -> None:
     """The bounding set goes when the user namespace is ours, and before /proc is the container's: it is looked at for it."""
     others = [(name, fd) for name, fd in plan.namespaces if name != "mnt"]
     for name, fd in others:
-        _step("Join", f"the container's {name} namespace", libc.setns, fd, _CLONE[name])
+        _step("Join", f"the container's {name} namespace", libc.setns, fd, namespace.FLAGS[name])
     if plan.bounding is not None:
         lost = credentials.bounding() & ~plan.bounding
         _step("Drop", "capabilities", credentials.drop_bounding, [number for number in range(64) if lost >> number & 1])
     for name, fd in plan.namespaces[len(others) :]:
-        _step("Join", f"the container's {name} namespace", libc.setns, fd, _CLONE[name])
+        _step("Join", f"the container's {name} namespace", libc.setns, fd, namespace.FLAGS[name])
     if plan.enter_root:
         _step("Enter", "the container's root", os.fchdir, plan.root_fd)
         _step("Enter", "the container's root", os.chroot, ".")
