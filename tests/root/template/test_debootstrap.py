@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, create, destroy, stop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import debian
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
-from stock import end_of_monitor as end_of_monitor
+
+end_of_monitor = stock.end_of_monitor
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +69,8 @@ def test_it_is_verified_and_upgraded_and_boots_to_running_under_our_start(contai
         assert not (root / name).exists(), name
     assert list((root / "var/cache/apt").iterdir()) == [] == list((root / "var/lib/apt/lists").iterdir())
     assert stat.S_IMODE(root.stat().st_mode) == 0o755 and (root / "etc/hostname").read_text() == "gboot\n"
-    states = subprocess.run(["chroot", root, "dpkg-query", "-Wf", "${db:Status-Abbrev} ${Package}\n"], capture_output=True, text=True)
+    query = ["chroot", root, "dpkg-query", "-Wf", "${db:Status-Abbrev} ${Package}\n"]
+    states = subprocess.run(query, capture_output=True, text=True, check=True)
     installed = states.stdout.split("\n")[:-1]
     assert "ii  netbase" in installed and "ii  systemd-sysv" in installed and [one for one in installed if not one.startswith("ii ")] == []
     boot(container)

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError, Unsupported
@@ -19,7 +20,8 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import com
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, create, destroy, stop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import archive, busybox
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
-from stock import end_of_monitor as end_of_monitor
+
+end_of_monitor = stock.end_of_monitor
 
 PROGRAMS = {"zst": "zstd", "xz": "xz", "bz2": "bzip2", "gz": "gzip"}
 CONFIG = """# distribution's own
