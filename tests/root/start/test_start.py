@@ -224,9 +224,13 @@ def test_an_overlay_keeps_the_lower_tree_untouched(make_box, tmp_path, until):
 
 
 def test_what_is_not_applied_is_said(make_box):
-    box = make_box("s1", "lxc.seccomp.profile = /nowhere", "lxc.monitor.unshare = 1", "lxc.sched.core = 0", "a line that LXC ignores")
+    proxy = ("lxc.net.0.type = empty", "lxc.net.0.l2proxy = 1")
+    box = make_box(
+        "s1", "lxc.seccomp.profile = /nowhere", "lxc.monitor.unshare = 1", "lxc.sched.core = 0", "a line that LXC ignores", *proxy
+    )
     warnings = box.start()
-    assert [warning.split(" = ")[0] for warning in warnings if "not applied" in warning] == ["lxc.seccomp.profile", "lxc.monitor.unshare"]
+    said = [warning.split(" = ")[0] for warning in warnings if "not applied" in warning]
+    assert said == ["lxc.seccomp.profile", "lxc.monitor.unshare", "lxc.net.0.l2proxy"]
     assert any(f"{box.container.config}:" in warning for warning in warnings)
 
 

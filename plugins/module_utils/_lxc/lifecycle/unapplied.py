@@ -30,7 +30,9 @@ def warnings(config: Config) -> list[str]:
         missed.append("lxc.selinux.context")
     if config.get("lxc.console.path") not in ("", "none"):
         missed.append("lxc.console.path")
-    return [f"{key} = {config.get(key)} is not applied by this version" for key in missed]
+    said = [f"{key} = {config.get(key)} is not applied by this version" for key in missed]
+    proxies = [network for network in config.networks if network.l2proxy not in ("", "0")]
+    return said + [f"lxc.net.{network.index}.l2proxy = {network.l2proxy} is not applied by this version" for network in proxies]
 
 
 def _enabled(path: str) -> bool:
