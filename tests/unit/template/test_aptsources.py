@@ -13,7 +13,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import a
 
 DEB822 = """# a comment
 Types: deb deb-src
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example/debian
 # in between
 Suites: bookworm bookworm-updates
 Components: main
@@ -41,11 +41,11 @@ Signed-By:
  -----END PGP PUBLIC KEY BLOCK-----
 """
 
-LINES = """deb [signed-by=/k.gpg arch=amd64 trusted=yes] http://deb.debian.org/debian bookworm main contrib # why
-deb-src http://deb.debian.org/debian bookworm main
+LINES = """deb [signed-by=/k.gpg arch=amd64 trusted=yes] http://mirror.example/debian bookworm main contrib # why
+deb-src http://mirror.example/debian bookworm main
 # deb http://commented.invalid/ bookworm main
-deb http://security.debian.org/debian-security bookworm-security main
-deb http://deb.debian.org/debian bookworm-backports main
+deb http://security.example/debian-security bookworm-security main
+deb http://mirror.example/debian bookworm-backports main
 deb https://download.docker.com/linux/debian bookworm stable
 deb cdrom:[Debian]/ bookworm main
 """
@@ -54,22 +54,22 @@ deb cdrom:[Debian]/ bookworm main
 def test_deb822() -> None:
     found = aptsources.parse_deb822(DEB822, "debian.sources")
     assert [source.line() for source in found[:2]] == [
-        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main",
-        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-updates main",
+        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm main",
+        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm-updates main",
     ]
     assert {source.uri for source in found[2:]} == {"https://deb.nodesource.com/node_20.x", "http://inline.invalid/debian"}
 
 
 def test_one_line_form_without_what_switches_signatures_off() -> None:
     first = aptsources.parse_lines(LINES, "sources.list")[0]
-    assert first.line() == "deb [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main contrib"
+    assert first.line() == "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main contrib"
 
 
 def test_only_the_distribution_goes_in_under_the_wanted_release() -> None:
     found = aptsources.select(aptsources.parse_lines(LINES, "f"), "bookworm", "trixie")
     assert [(source.uri, source.suite) for source in found] == [
-        ("http://deb.debian.org/debian", "trixie"),
-        ("http://security.debian.org/debian-security", "trixie-security"),
+        ("http://mirror.example/debian", "trixie"),
+        ("http://security.example/debian-security", "trixie-security"),
     ]
 
 

@@ -128,3 +128,10 @@ def test_neither_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "which", lambda name: None)
     with pytest.raises(Unsupported, match="Neither mmdebstrap nor debootstrap"):
         debian.check({})
+
+
+def test_a_host_without_apt_sources_must_be_told_a_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian.aptsources, "load", list)
+    with pytest.raises(BadValue, match=r"template_options\[mirror\].*bookworm"):
+        debian.recipe({"release": "bookworm"})
+    assert debian.recipe({"release": "bookworm", "mirror": "http://mirror.example/debian"}).sources[0].uri == "http://mirror.example/debian"

@@ -19,7 +19,6 @@ from ..kernel import command
 from . import aptsources, base, cache, debianroot, debootstrap, machine, script
 
 _OPTIONS = ("release", "arch", "variant", "mirror", "packages", "cache_max_age")
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _PACKAGES = ("dbus", "iproute2", "systemd", "systemd-sysv")
 # mmdebstrap's names of those with which a system can boot.
@@ -94,7 +93,10 @@ def _sources(options: base.Options, host: str, release: str) -> list[aptsources.
             raise BadValue("template_options[mirror]", mirror, "the address of a Debian mirror")
         return [aptsources.check(aptsources.Source(mirror, release, ("main",), _signed_by(), "template_options[mirror]"))]
     found = aptsources.select(aptsources.load(), host, release) if host else []
-    return found or [aptsources.Source(_DEFAULT_MIRROR, release, ("main",), _signed_by(), "the default")]
+    if not found:
+        expected = f"the address of a Debian mirror, as the APT sources of this host name none for {release}"
+        raise BadValue("template_options[mirror]", mirror, expected)
+    return found
 
 
 def _signed_by() -> tuple[tuple[str, str], ...]:
