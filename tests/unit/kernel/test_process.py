@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -248,6 +249,21 @@ def test_signals_are_reset() -> None:
         now = process.status(os.getpid())
         of_the_library = 0b11 << 31  # 32 and 33, which glibc keeps for itself and nobody can set
         return 0 if {int(now[key], 16) & ~of_the_library for key in ("SigBlk", "SigIgn", "SigCgt")} == {0} else 1
+
+    assert child(work) == 0
+
+
+def test_the_library_s_own_signals_are_not_left_ignored() -> None:
+    """As a task runner may leave them, which only a system call of its own can do."""
+
+    def work() -> int:
+        ignore = struct.pack("=QQQQ", 1, 0, 0, 0)
+        for number in (32, 33):
+            libc.syscall(None, "rt_sigaction", number, ctypes.create_string_buffer(ignore, 64), None, 8)
+        if int(process.status(os.getpid())["SigIgn"], 16) >> 31 & 3 != 3:
+            return 2
+        process.reset_signals()
+        return int(process.status(os.getpid())["SigIgn"], 16) != 0
 
     assert child(work) == 0
 

@@ -88,16 +88,16 @@ _NUMBERS = {
     "mount_setattr": 442,
 }
 _OWN_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
-    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
-    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
-    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271},
-    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271},
-    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280},
-    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311},
-    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311},
-    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288},
+    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "rt_sigaction": 13},
+    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
+    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
+    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
+    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173},
+    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173},
+    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280, "rt_sigaction": 174},
+    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174},
+    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174},
+    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174},
 }
 _NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
 # What uname(2) says to a 64-bit process of personality PER_LINUX32.

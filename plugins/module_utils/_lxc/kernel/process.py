@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import struct
+import sys
 from collections.abc import Iterable
 from typing import Optional
 
@@ -25,6 +26,7 @@ have_clone3 = True
 have_close_range = True
 
 _UNSIGNED_INT_MAX = 0xFFFFFFFF
+_LIBRARY_SIGNALS = (32, 33)  # nptl(7)
 _CLONE2_FLAGS = 0xFFFFFF00
 
 
@@ -221,7 +223,23 @@ def reset_signals() -> None:
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
+    for reserved in _LIBRARY_SIGNALS:
+        _unignore(reserved)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _unignore(number: int) -> None:
+    """Neither Python nor the C library touches its own two, but whoever started us may have ignored them, and execve(2) keeps that.
+
+    The kernel's struct sigaction begins with the handler; all zeros is SIG_DFL. One that is handled is the library's: it stays.
+    """
+    now = ctypes.create_string_buffer(64)
+    try:
+        libc.syscall(None, "rt_sigaction", number, None, now, 8)
+    except NotImplementedError:  # an architecture whose numbers we do not know
+        return
+    if int.from_bytes(now.raw[: ctypes.sizeof(ctypes.c_void_p)], sys.byteorder) == signal.SIG_IGN:
+        libc.syscall(None, "rt_sigaction", number, ctypes.create_string_buffer(64), None, 8)
 
 
 def set_dumpable(dumpable: bool) -> None:
