@@ -72,11 +72,11 @@ def without_kill(directory, file, value):
 
 
 def assert_nothing_left(mark, orphans_escape=False):
-    """Descent alone cannot find what the container's init has adopted."""
+    """Descent alone cannot find what the container's init has adopted: the daemon's two, and a child whose parent ended just then."""
     left = marked(mark)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
-    assert len(left) <= (2 if orphans_escape else 0)
+    assert len(left) <= (3 if orphans_escape else 0)
     assert not scopes()
 
 
