@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._lxc.errors import LxcError
 from ._lxc.reconcile.plan import Job, Report
+from ._lxc.wire import presence
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL")
 RESULT_LIMIT = 100_000
@@ -40,6 +41,7 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
         if needs_root and os.geteuid() != 0:
             uid = os.geteuid()
             module.fail_json(msg=f"This module needs root on the host of the containers, and runs as uid {uid}", hint="Add become: true")
+        _revive()
         work = job(params)
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
@@ -50,6 +52,14 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
         module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
     _log(params, _lines(report))
     _finish(module, report)
+
+
+def _revive() -> None:
+    """Containers whose monitor and keeper have died read STOPPED to everybody: before anything is believed, another takes them over."""
+    if presence.orphaned():
+        from ._lxc import runtime
+
+        runtime.ensure_monitor()
 
 
 def failure(error: LxcError) -> dict[str, Any]:

@@ -142,9 +142,51 @@ def lifecycle_hooks() -> tuple[object, ...]:
 
 
 def monitor() -> tuple[object, ...]:
-    from .monitor import answers, console, environment, launcher, loop, main, notify, places, record, requests, serve, supervise
+    from .monitor import (
+        adopt,
+        answers,
+        console,
+        ending,
+        environment,
+        handover,
+        keeper,
+        launcher,
+        link,
+        listen,
+        loop,
+        main,
+        notify,
+        places,
+        record,
+        replace,
+        requests,
+        serve,
+        state,
+        supervise,
+    )
 
-    return answers, console, environment, launcher, loop, main, notify, places, record, requests, serve, supervise
+    return (
+        adopt,
+        answers,
+        console,
+        ending,
+        environment,
+        handover,
+        keeper,
+        launcher,
+        link,
+        listen,
+        loop,
+        main,
+        notify,
+        places,
+        record,
+        replace,
+        requests,
+        serve,
+        state,
+        supervise,
+    )
 
 
 def network() -> tuple[object, ...]:
@@ -241,6 +283,6 @@ def template() -> tuple[object, ...]:
 
 
 def wire() -> tuple[object, ...]:
-    from .wire import client, connection, exchange, host, protocol, query
+    from .wire import client, connection, exchange, host, presence, protocol, query
 
-    return client, connection, exchange, host, protocol, query
+    return client, connection, exchange, host, presence, protocol, query

@@ -20,6 +20,7 @@ LXC_RUN = "/run/lxc"
 RUN = "/run/hostkit-lxc"
 MONITOR_SOCKET = RUN + "/monitor.sock"
 MONITOR_LOCK = RUN + "/monitor.lock"
+LEDGER = RUN + "/inits"
 MONITOR_LOG = LOG + "/hostkit-monitor.log"
 STATE = "/var/lib/hostkit-lxc"
 

@@ -27,6 +27,11 @@ from .wire import host
 
 COLLECTION_VERSION = "0.1.0"
 _START_TIMEOUT = 30.0
+_REPLACE_TIMEOUT = 60.0
+_PROGRAM = (
+    "import sys; sys.dont_write_bytecode = True; sys.path[:0] = [sys.argv[1]]; sys.path.append(sys.argv[2]); "
+    "from _lxc.monitor import main; main.main(sys.argv[3:])"
+)
 
 
 def start(
@@ -40,7 +45,7 @@ def start(
     ensure_monitor()
     try:
         answer = host.request("start", body, timeout=timeout * len(containers) + 10)
-    except host.NoMonitor:  # it was told to end just now
+    except (host.NoMonitor, host.Gone):  # it has ended just now, or was replaced; what runs already is only told so by the next
         ensure_monitor()
         answer = host.request("start", body, timeout=timeout * len(containers) + 10)
     by_key = {(result["lxc_path"], result["name"]): result for result in answer["results"]}
@@ -52,7 +57,16 @@ def start(
 
 
 def ensure_monitor() -> dict[str, Any]:
-    """The running monitor's facts; starts one where there is none. Two tasks at once start one."""
+    """The facts of the running monitor, which is of our version or newer; starts one where there is none. Two tasks at once start one."""
+    facts = _ensure()
+    if not host.is_newer(COLLECTION_VERSION, str(facts["collection"])):
+        return facts
+    directory = persist()
+    host.request("replace", {"version": COLLECTION_VERSION, "command": command(directory)}, timeout=_REPLACE_TIMEOUT)
+    return host.request("hello")
+
+
+def _ensure() -> dict[str, Any]:
     try:
         return host.request("hello")
     except host.NoMonitor:
@@ -205,13 +219,19 @@ def _library() -> str:
     return os.path.dirname(next(iter(found.submodule_search_locations)))
 
 
+def command(directory: str) -> list[str]:
+    """The monitor's program from that copy, without its last two arguments (`monitor/main.py`)."""
+    digest_name = directory.rpartition("-")[2]
+    return [sys.executable, "-I", "-S", "-c", _PROGRAM, directory, _library(), digest_name, COLLECTION_VERSION]
+
+
 def _spawn(directory: str) -> None:
     """Start the monitor from the copy and wait until it says that it is ready."""
-    library = _library()
+    words = command(directory)
     read_fd, write_fd = os.pipe()
     middle = os.fork()
     if middle == 0:
-        _become_monitor(directory, library, write_fd)
+        _become_monitor(words, write_fd)
     os.close(write_fd)
     os.waitpid(middle, 0)
     said = _read_with_deadline(read_fd)
@@ -242,20 +262,16 @@ def _read_with_deadline(read_fd: int) -> str:
     return f"not ready after {_START_TIMEOUT:g} s"
 
 
-def _become_monitor(directory: str, library: str, write_fd: int) -> None:
+def _become_monitor(words: Sequence[str], write_fd: int) -> None:
     """In the forked child: leave the task's session, descriptors and directory behind, and execute the monitor."""
     try:
         os.setsid()
         if os.fork():
             os._exit(0)
         _leave_session(write_fd)
-        program = (
-            "import sys; sys.dont_write_bytecode = True; sys.path[:0] = [sys.argv[1]]; sys.path.append(sys.argv[2]); "
-            "from _lxc.monitor import main; main.main(sys.argv[3:])"
-        )
-        digest_name = directory.rpartition("-")[2]
-        arguments = [sys.executable, "-I", "-S", "-c", program, directory, library, str(write_fd), digest_name, COLLECTION_VERSION]
-        os.execve(sys.executable, arguments, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
+        from .kernel import process
+
+        os.execve(words[0], [*words, "start", str(write_fd)], process.CLEAN_ENVIRONMENT)
     except BaseException as error:
         os.write(write_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
     finally:

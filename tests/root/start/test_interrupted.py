@@ -32,6 +32,12 @@ def cgroups(name: str) -> list[str]:
     return [base for base, _directories, _files in os.walk("/sys/fs/cgroup") if os.path.basename(base).startswith(f"lxc.payload.{name}")]
 
 
+def said(path: Path) -> str:
+    """What a hook has written whole: the file is there before its line is."""
+    text = path.read_text() if path.exists() else ""
+    return text if text.endswith("\n") else ""
+
+
 class Request(threading.Thread):
     """A start in the background; `error` is what came of it."""
 
@@ -91,7 +97,7 @@ def test_init_that_is_killed_from_the_host_while_it_starts(make_box, tmp_path, u
     hook = program(tmp_path / "hook", f"grep NSpid /proc/$PPID/status > {tmp_path}/seen", f"echo $PPID > {tmp_path}/pid", "exec sleep 600")
     box.configure(f"lxc.hook.start-host = {hook}")
     request = Request(box)
-    until((tmp_path / "pid").exists, "the hook runs")
+    until(lambda: said(tmp_path / "pid"), "the hook runs")
     os.kill(client.init_pid(box.container), signal.SIGKILL)
     os.killpg(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert isinstance(request.result(), LxcError)
@@ -103,7 +109,7 @@ def test_a_stop_while_it_starts_gives_the_start_up(make_box, tmp_path, until):
     hook = program(tmp_path / "hook", f"echo $$ > {tmp_path}/pid", "exec sleep 600")
     box.configure(f"lxc.hook.pre-start = {hook}")
     request = Request(box)
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip(), "the hook runs")
+    until(lambda: said(tmp_path / "pid"), "the hook runs")
     pid = int((tmp_path / "pid").read_text())
     stop.stop(box.container, 10)
     assert box.state == State.STOPPED

@@ -47,7 +47,6 @@ class Host:
     def connect(self) -> socket.socket:
         near, far = socket.socketpair()
         client = Client(self.server, near)
-        self.server.clients.append(client)
         self.clients.append(client)
         far.settimeout(5)
         return far
@@ -256,6 +255,6 @@ def test_the_oldest_that_said_nothing_makes_room(host: Host, monkeypatch: pytest
     kept = host.connect()
     host.ask(10, protocol.pack_interest([State.STOPPED]), link=kept)
     idle = [host.connect() for _number in range(3)]
-    host.server._make_room(host.server.clients, 3)
-    assert idle[0].recv(1) == b"" and len(host.server.clients) == 3
+    host.server._make_room(host.record.clients, 3)
+    assert idle[0].recv(1) == b"" and len(host.record.clients) == 3
     assert host.clients[0].fd >= 0, "one that waits for a state is not idle"

@@ -33,7 +33,12 @@ class Supervisor:
 class Near:
     def __init__(self, loop: Loop, tmp_path: Path) -> None:
         self.loop, self.supervisor, self.path = loop, Supervisor(), str(tmp_path / "monitor.sock")
-        self.requests = Requests(loop, self.supervisor, {"pid": 1}, self.path)  # type: ignore[arg-type]
+        self.replaced: list[Any] = []
+        self.requests = Requests(loop, self.supervisor, {"digest": "d"}, self._replace, self.path)  # type: ignore[arg-type]
+
+    def _replace(self, message: Any, reply: Any) -> None:
+        self.replaced.append(message["version"])
+        reply(host.reply({"replaced": True}))
 
     def connect(self) -> socket.socket:
         link = socket.socket(socket.AF_UNIX)
@@ -60,7 +65,9 @@ def kind(answer: dict[str, Any]) -> str:
 def test_hello_list_and_what_is_unknown(near: Near) -> None:
     link = near.connect()
     assert os.stat(near.path).st_mode & 0o777 == 0o600
-    assert near.ask(link, {"op": "hello"}) == {"version": 1, "ok": True, "pid": 1, "containers": 0}
+    assert near.ask(link, {"op": "hello"}) == {
+        "version": 1, "ok": True, "digest": "d", "pid": os.getpid(), "keeper": os.getppid(), "containers": 0,
+    }  # fmt: skip
     assert near.ask(link, {"op": "list"})["containers"] == []
     assert kind(near.ask(link, {"op": "dance"})) == "BadValue"
     assert kind(near.ask(link, {"op": 7})) == "ProtocolError"
@@ -74,6 +81,29 @@ def test_each_container_has_its_own_result(near: Near) -> None:
         ("gone", "NotFound", ["a warning"]),
     ]
     assert near.supervisor.asked[0][1:4] == (5.0, "", "INFO")
+
+
+def test_replace_is_handed_on_and_answered_when_it_is_done(near: Near) -> None:
+    assert near.ask(near.connect(), {"op": "replace", "version": 1})["replaced"]
+    assert near.replaced == [1]
+
+
+def test_the_socket_of_the_monitor_before_goes_on(near: Near, loop: Loop, tmp_path: Path) -> None:
+    """Who connects while nobody reads waits, and is answered by the next."""
+    near.requests.pause()
+    waiting = socket.socket(socket.AF_UNIX)
+    waiting.connect(near.path)
+    listener_fd = os.dup(near.requests.listener.fileno())
+    Requests(loop, near.supervisor, {"digest": "next"}, near._replace, near.path, listener_fd)  # type: ignore[arg-type]
+    loop.turn()
+    assert near.ask(waiting, {"op": "hello"})["digest"] == "next"
+
+
+def test_a_socket_whose_name_was_removed_is_made_anew(near: Near, loop: Loop) -> None:
+    listener_fd = os.dup(near.requests.listener.fileno())
+    os.unlink(near.path)
+    Requests(loop, near.supervisor, {"digest": "next"}, near._replace, near.path, listener_fd)  # type: ignore[arg-type]
+    assert near.ask(near.connect(), {"op": "hello"})["digest"] == "next"
 
 
 BAD: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ import select
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from . import libc
@@ -27,6 +27,9 @@ have_close_range = True
 
 _UNSIGNED_INT_MAX = 0xFFFFFFFF
 _LIBRARY_SIGNALS = (32, 33)  # nptl(7)
+
+# What a daemon of ours runs with, whoever started it.
+CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _CLONE2_FLAGS = 0xFFFFFF00
 
 
@@ -136,6 +139,18 @@ def wait(pid: int, flags: int = 0) -> tuple[int, int]:
     return os.waitpid(pid, flags | WALL)
 
 
+def reap() -> Iterator[tuple[int, int]]:
+    """(pid, wait status) of every child that has ended so far, whatever its exit signal is."""
+    while True:
+        try:
+            pid, status = wait(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
 def close_range(first: int, last: int = _UNSIGNED_INT_MAX) -> None:
     """close_range(2); without it, what /proc lists is closed."""
     global have_close_range
@@ -176,6 +191,11 @@ def _stat(pid: int) -> list[str]:
 def start_time(pid: int) -> int:
     """When it began, in clock ticks after boot: with the pid, who it is."""
     return int(_stat(pid)[19])
+
+
+def parent(pid: int) -> int:
+    """The pid of its parent, as this process's /proc counts; of a zombie, too."""
+    return int(_stat(pid)[1])
 
 
 def alive(pid: int) -> bool:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..cgroup import layout
 from ..config import parser
 from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
+from .console import Console
 from .record import Record
 
 if TYPE_CHECKING:
@@ -93,10 +94,15 @@ def _tty(client: Client, request: Request, _payload: bytes) -> Answer:
         return _console(client)
     for number, fd in enumerate(record.tty_fds, 1):
         if number not in record.tty_owners and wanted in (-1, number):
-            record.tty_owners[number] = client.fd
-            client.on_close.append(partial(record.tty_owners.pop, number, None))
+            _own_tty(client, number)
             return Answer(0, number, fds=(os.dup(fd),), keep=True)
     return Answer(-errno.EBADF)
+
+
+def _own_tty(client: Client, number: int) -> None:
+    client.record.tty_owners[number] = client.fd
+    client.on_close.append(partial(client.record.tty_owners.pop, number, None))
+    client.keep({"tty": number})
 
 
 def _console(client: Client) -> Answer:
@@ -104,8 +110,39 @@ def _console(client: Client) -> Answer:
     if console is None or console.proxy_fd >= 0:
         return Answer(-errno.EBADF)
     master_fd, session = console.attach()
-    client.on_close.append(partial(console.detach, session))
+    _own_console(client, console, session)
     return Answer(0, 0, fds=(master_fd,), keep=True)
+
+
+def _own_console(client: Client, console: Console, session: int) -> None:
+    client.on_close.append(partial(console.detach, session))
+    client.keep({"console": True})
+
+
+def resume(client: Client, waiting: Mapping[str, Any]) -> None:
+    """What a client waits for, said by the monitor that answered it, is what it waits for again."""
+    record = client.record
+    if "tty" in waiting:
+        _own_tty(client, waiting["tty"])
+    elif "console" in waiting and record.console is not None and record.console.proxy_fd >= 0:
+        _own_console(client, record.console, record.console.session)
+    elif "states" in waiting:
+        _await_states(client, tuple(waiting["states"]))
+    elif "stop" in waiting:
+        _await_end(client)
+    else:
+        client.close()
+
+
+def _await_states(client: Client, states: tuple[int, ...]) -> None:
+    client.states = states
+    client.record.state_clients.append(client)
+    client.keep({"states": states})
+
+
+def _await_end(client: Client) -> None:
+    client.record.stop_clients.append(client.close)
+    client.keep({"stop": True})
 
 
 def _stop(client: Client, _request: Request, _payload: bytes) -> Optional[Answer]:
@@ -114,7 +151,7 @@ def _stop(client: Client, _request: Request, _payload: bytes) -> Optional[Answer
     if record.listener is None:
         return None
     client.server.actions.stop(record)
-    record.stop_clients.append(client.close)
+    _await_end(client)
     return Answer(silent=True)
 
 
@@ -153,13 +190,13 @@ def _lxc_path(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 
 def _state_client(client: Client, _request: Request, payload: bytes) -> Optional[Answer]:
-    client.states = protocol.unpack_interest(payload)
+    states = protocol.unpack_interest(payload)
     if client.record.listener is None:  # it connected before the end: the end of the connection tells it
         return None
     state = int(client.record.state)
-    if client.states[state] == 1:
+    if states[state] == 1:
         return Answer(state, state)
-    client.record.state_clients.append(client)
+    _await_states(client, states)
     return Answer(protocol.MAX_STATE, protocol.MAX_STATE, keep=True)
 
 

@@ -33,7 +33,7 @@ class Console:
         self.log_file = log_file
         self.log_fd = _open_log(log_file) if log_file else -1
         self.proxy_fd = -1
-        self._session = 0
+        self.session = 0
         os.set_blocking(master_fd, False)
         self._resume()
 
@@ -125,14 +125,19 @@ class Console:
         try:
             self.proxy_fd = tty.open_peer(master_fd)
             tty.make_raw(self.proxy_fd)
-            os.set_blocking(self.proxy_fd, False)
-            self.loop.watch(self.proxy_fd, READ, self._on_proxy)
+            return master_fd, self.resume(self.proxy_fd)
         except BaseException:
             os.close(master_fd)
             self.detach()
             raise
-        self._session += 1
-        return master_fd, self._session
+
+    def resume(self, proxy_fd: int) -> int:
+        """Show the console at the other end of this pty, of which another monitor may have made the session; returns the session."""
+        self.proxy_fd = proxy_fd
+        os.set_blocking(proxy_fd, False)
+        self.loop.watch(proxy_fd, READ, self._on_proxy)
+        self.session += 1
+        return self.session
 
     def _on_proxy(self, _events: int) -> None:
         try:
@@ -149,7 +154,7 @@ class Console:
 
     def detach(self, session: int = 0) -> None:
         """The client of that session (0: whichever) is gone; by then another may have attached."""
-        if self.proxy_fd >= 0 and session in (0, self._session):
+        if self.proxy_fd >= 0 and session in (0, self.session):
             self.loop.forget(self.proxy_fd)
             os.close(self.proxy_fd)
             self.proxy_fd = -1

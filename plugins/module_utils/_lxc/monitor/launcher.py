@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -89,6 +91,10 @@ def error(message: dict[str, Any]) -> LxcError:
     return host.restore(message["error"])
 
 
-def peer(end: socket.socket) -> tuple[int, int, int]:
-    """(pid, uid, gid) of who is at the other end."""
-    return sockets.peer_credentials(end)
+def end_group(pid: int) -> None:
+    """End a forked child, which is not reaped yet, with every program that it started; it may not lead its group yet."""
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue

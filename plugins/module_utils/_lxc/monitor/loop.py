@@ -21,12 +21,11 @@ from ..kernel import process
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 CLOSED = select.EPOLLHUP | select.EPOLLERR
-_WALL = 0x40000000  # waitpid(2), __WALL: children whose exit signal is not SIGCHLD too
-_KEPT_STATUSES = 256
+_KEPT_STATUSES = 1024
 _MAX_FAILURES = 8
 _LONGEST_WAIT = 3600.0  # epoll_wait(2) counts milliseconds in an int
 
-Handler = Callable[[int], None]
+Handler = Callable[[int], object]
 
 
 class Timer:
@@ -51,6 +50,7 @@ class Loop:
         self._children: dict[int, Callable[[int], None]] = {}
         self._statuses: dict[int, int] = {}
         self._failures: dict[int, int] = {}
+        self._at_end: list[Callable[[], None]] = []
         self.stopping = False
         self._wake_on_signals()
 
@@ -82,6 +82,10 @@ class Loop:
             self._failures.pop(fd, None)
             self._epoll.unregister(fd)
 
+    def at_end_of_turn(self, act: Callable[[], None]) -> None:
+        """Call it whenever a round is over and nothing is left to do but wait."""
+        self._at_end.append(act)
+
     def later(self, seconds: float, act: Callable[[], None]) -> Timer:
         """Call `act` once, when so many seconds have gone by."""
         timer = Timer(act)
@@ -101,22 +105,33 @@ class Loop:
         else:
             self._children[pid] = act
 
+    def awaits(self, pid: int) -> bool:
+        """Whether its end is still to come."""
+        return pid in self._children
+
+    def give_up(self, pid: int, status: int) -> None:
+        """Nobody will tell how it ended: act as if with this status, if its end is still awaited."""
+        if pid in self._children:
+            self.ended(pid, status)
+
+    def status_of(self, pid: int, default: int) -> int:
+        """What is known of one that had ended before anybody asked."""
+        return self._statuses.pop(pid, default)
+
     def reap(self) -> None:
         """Collect every child that has ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG | _WALL)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            act = self._children.pop(pid, None)
-            if act is not None:
-                self._guard(-1, partial(act, status))
-            else:
-                self._statuses[pid] = status
-                if len(self._statuses) > _KEPT_STATUSES:
-                    self._statuses.pop(next(iter(self._statuses)))
+        for pid, status in process.reap():
+            self.ended(pid, status)
+
+    def ended(self, pid: int, status: int) -> None:
+        """A child has ended: one of ours, or one that the keeper has reaped."""
+        act = self._children.pop(pid, None)
+        if act is not None:
+            self._guard(-1, partial(act, status))
+        else:
+            self._statuses[pid] = status
+            if len(self._statuses) > _KEPT_STATUSES:
+                self._statuses.pop(next(iter(self._statuses)))
 
     def run(self) -> None:
         """Until `stopping`."""
@@ -138,8 +153,10 @@ class Loop:
             timer = heapq.heappop(self._timers)[2]
             if timer.act is not None:
                 self._guard(-1, timer.act)
+        for act in self._at_end:
+            self._guard(-1, act)
 
-    def _guard(self, fd: int, act: Callable[[], None]) -> None:
+    def _guard(self, fd: int, act: Callable[[], object]) -> None:
         """One that fails must not take all containers' monitor along; one that fails again and again is no longer watched."""
         try:
             act()

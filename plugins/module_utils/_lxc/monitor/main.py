@@ -1,53 +1,82 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor: parent of every container's init, owner of the terminals, server of the command sockets.
+"""The monitor's program: the keeper, and the monitor that it forks: parent of every container's init, owner of the terminals,
+server of the command sockets.
 
-Started by `runtime.py` from its persisted copy, as `python3 -I -S`, with the place of pyroute2 and the descriptor of a
-pipe on which it says "ready" or what went wrong.
+Started by `runtime.py` from its persisted copy, as `python3 -I -S`, with the place of pyroute2. Its last two arguments are
+`start FD` (a pipe on which it says "ready" or what went wrong), `keep FD` (a keeper's handover) or `try FD` (a trial: where
+to say what would not work).
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
 
 from .. import paths
 from ..cgroup import layout
 from ..config import parser
-from ..kernel import netlink, process
+from ..kernel import netlink, process, sockets
+from ..lifecycle import ledger
 from ..network import types
 from ..storage import backends
-from . import environment
+from . import environment, handover, state
+from .adopt import adopt
 from .answers import Actions
+from .handover import Held
+from .keeper import RESTART, Begin, Keeper
+from .link import Link
 from .loop import Loop
 from .record import Record
+from .replace import Replacement
 from .requests import Requests
 from .serve import Server
 from .supervise import Supervisor
 
 _NAME = "hostkit-lxc"
+_READY, _REQUESTS = "ready", "requests"  # what the keeper holds beside the containers
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: the descriptor to say "ready" on, the runtime's digest, the collection's version."""
-    ready_fd, digest, version = int(arguments[0]), arguments[1], arguments[2]
+    """`arguments`: the runtime's digest, the collection's version, and which of the three this is, with its descriptor."""
+    digest, version, mode, number = arguments
+    fd = int(number)
+    facts = {"digest": digest, "collection": version, "python": sys.executable}
     try:
-        process.set_name(_NAME)
+        _warm_up()
+        if mode == "try":
+            _try()
+            return
         problems = layout.enter_own("hostkit-lxc.monitor") + environment.normalise()
-        loop, supervisor = _set_up()
-        facts = {"pid": os.getpid(), "digest": digest, "collection": version, "python": sys.executable}
-        requests = Requests(loop, supervisor, {**facts, "problems": problems})
+        begin: Begin = partial(_begin, {**facts, "problems": problems})
+        keeper = _resumed(begin, fd) if mode == "keep" else Keeper(begin, {_READY: {"pipe": fd}})
     except BaseException as error:
-        os.write(ready_fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+        os.write(2 if mode == "keep" else fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         raise
-    os.write(ready_fd, b"ready")
-    os.close(ready_fd)
     gc.collect()
-    loop.run()
-    requests.close()
+    gc.freeze()
+    keeper.run()
+
+
+def _resumed(begin: Begin, table_fd: int) -> Keeper:
+    """In the place of an older keeper, with its monitor."""
+    left = handover.read(table_fd)
+    keeper = Keeper(begin, left.held, left.child, handover.reopen(left.end_fd))
+    keeper.resume(left.statuses)
+    return keeper
+
+
+def _try() -> None:
+    """Read what the running monitor has written of its containers. Raises what this version cannot make of it."""
+    for _key, entry in ledger.entries():
+        record = state.restore(entry, {"init": -1})
+        parser.from_pairs(record.config_pairs(), record.container.config)
 
 
 def _warm_up() -> None:
@@ -60,15 +89,78 @@ def _warm_up() -> None:
     types.preload(config.networks)
 
 
-def _set_up() -> tuple[Loop, Supervisor]:
-    _warm_up()
-    root_mount = f"{paths.RUN}/rootfs"
-    os.makedirs(root_mount, 0o755, exist_ok=True)
-    loop = Loop()
-    supervisor: Supervisor
+def _begin(facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> NoReturn:
+    """In the keeper's child: be the monitor until the end. `held` is what the one before it has left."""
+    ready_fd = held.pop(_READY, {}).get("pipe", 2)
+    try:
+        monitor = Monitor(facts, end, held, statuses)
+    except BaseException as error:
+        os.write(ready_fd, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        raise
+    if ready_fd != 2:
+        os.write(ready_fd, b"ready")
+        os.close(ready_fd)
+        monitor.link.drop(_READY)
+    os._exit(monitor.run())
 
-    def serve(record: Record) -> None:
-        Server(loop, record, Actions(supervisor.set_state, supervisor.stop))
 
-    supervisor = Supervisor(loop, serve, root_mount)
-    return loop, supervisor
+class Monitor:
+    """The parts together."""
+
+    def __init__(self, facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> None:
+        process.set_name(_NAME)
+        root_mount = f"{paths.RUN}/rootfs"
+        os.makedirs(root_mount, 0o755, exist_ok=True)
+        self.facts = facts
+        self.loop = Loop()
+        for pid, status in statuses.items():
+            self.loop.ended(pid, status)
+        self.link = Link(self.loop, end, self._keeper_died)
+        self.supervisor = Supervisor(self.loop, self.link, self._serve, root_mount)
+        listener_fd = held.pop(_REQUESTS, {}).get("listener", -1)
+        problems = adopt(self.supervisor, held)
+        self.replacement = Replacement(self.loop, self.link, self.supervisor, str(facts["collection"]), self._leave)
+        listed = [*facts["problems"], *problems]
+        self.requests = Requests(
+            self.loop, self.supervisor, {**facts, "problems": listed}, self.replacement.request, listener_fd=listener_fd
+        )
+        self.replacement.pause = self.requests.pause
+        self.link.hold(_REQUESTS, {"listener": self.requests.listener.fileno()})
+        self.link.up()
+        self.status = 0
+
+    def _serve(self, record: Record) -> None:
+        Server(self.loop, record, Actions(self.supervisor.set_state, self.supervisor.stop))
+
+    def run(self) -> int:
+        """The exit status: 0 was asked for, RESTART wants another monitor."""
+        self.supervisor.save_all()
+        self.loop.run()
+        if self.status == 0:
+            self.requests.close()
+        return self.status
+
+    def _leave(self) -> None:
+        """Another takes over: nothing may be read any more that it would miss."""
+        self.supervisor.save_all()
+        self.status, self.loop.stopping = RESTART, True
+
+    def _keeper_died(self) -> None:
+        """Become the keeper, which must be an ancestor of who it cares for, and go on as the monitor in a child: both have it all."""
+        if self.loop.stopping:
+            return
+        self.replacement.failed("the keeper died")
+        held: Held = {record.key: state.descriptors(record) for record in self.supervisor.records.values()}
+        held[_REQUESTS] = {"listener": self.requests.listener.fileno()}
+        ours, theirs = sockets.seqpacket_pair()
+        pid = os.fork()
+        if pid == 0:
+            theirs.close()
+            self.link.renew(ours)
+            return
+        # What the monitor's objects hold is only forgotten here: the collector must not close numbers that are others' by now.
+        gc.disable()
+        theirs.setblocking(False)
+        keeper = Keeper(partial(_begin, self.facts), held, pid, theirs)
+        process.close_all_but([0, 1, 2, *keeper.own_fds(), *handover.descriptors(held)])
+        keeper.run()

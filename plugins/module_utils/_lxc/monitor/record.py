@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Optional
 
 from ..cgroup.layout import Cgroup, from_fields
 from ..errors import LxcError
+from ..lifecycle import ledger
 from ..paths import Container
 from ..wire.protocol import State
 from .console import Console
@@ -33,8 +34,9 @@ class Again(NamedTuple):
 class Record:
     """One container from the request to start it until its post-stop hook has ended."""
 
-    def __init__(self, container: Container, listener: socket.socket) -> None:
+    def __init__(self, container: Container, listener: socket.socket | None) -> None:
         self.container = container
+        self.key = ledger.key_of(container)
         self.listener: socket.socket | None = listener
         self.state = State.STARTING
         self.log_file = ""
@@ -42,16 +44,29 @@ class Record:
         self.waiters: list[Waiter] = []
         self.again: list[Again] = []
         self.stop_asked = False
+        # Connections, in the order in which they came; of these some wait for the container's end, some for a state.
+        self.server: Any = None
+        self.clients: list[Any] = []
         self.stop_clients: list[Callable[[], None]] = []
         self.state_clients: list[Any] = []
         self.console: Console | None = None
         self.launcher_pid = 0
+        self.cleaner_pid = 0
+        self.releasing: list[Callable[[], None]] | None = None  # what waits for the command socket's address to be free
         self.error: LxcError | None = None
+        self.rebooting = False
+        # What the ledger and the keeper have of it; `run` tells the descriptors of one run of init from those of the next.
+        self.run = 0
+        self.touched = True  # since it was written last
+        self.written: dict[str, object] = {}
+        self.held: tuple[object, ...] = ()
         self.fresh()
 
     def fresh(self) -> None:
         """As before a launch: also what a reboot begins with."""
+        self.run += 1
         self.init_pid = 0
+        self.start_time = 0
         self.pidfd = -1
         self.exit_status: int | None = None
         self.flags = 0

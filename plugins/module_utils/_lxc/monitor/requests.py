@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own requests to the monitor (`wire/host.py`), the server's half: hello, start, list, stop-monitor.
+"""Our own requests to the monitor (`wire/host.py`), the server's half: hello, start, list, replace, quit.
 
 The socket is below a directory that only root can enter; its peer must be root all the same.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 from .. import paths
@@ -26,22 +26,30 @@ _DEADLINE = 10.0
 _MAX_NAMES = 10000
 _MAX_TIMEOUT = 1e9
 _REST = 0.1
+_BACKLOG = 100
 
 
 class Requests:
     """The host's socket and who is connected to it."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, facts: Mapping[str, Any], path: str = paths.MONITOR_SOCKET) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        supervisor: Supervisor,
+        facts: Mapping[str, Any],
+        replace: Callable[[Mapping[str, Any], Callable[[Mapping[str, Any]], None]], None],
+        path: str = paths.MONITOR_SOCKET,
+        listener_fd: int = -1,
+    ) -> None:
+        """`listener_fd` is the socket of the monitor before this one, where there was one: nobody who asks is refused meanwhile."""
         self.loop = loop
         self.supervisor = supervisor
         self.facts = dict(facts)
+        self.replace = replace
         self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        temporary = f"{path}.{os.getpid()}"
-        self.listener.bind(temporary)
-        os.chmod(temporary, 0o600)
-        self.listener.listen(100)
-        os.rename(temporary, path)
+        # One whose name somebody has removed would be asked by nobody.
+        self.listener = socket.socket(fileno=listener_fd) if listener_fd >= 0 and os.path.exists(path) else _listen(path)
+        self.listener.setblocking(False)
         self._inode = os.stat(path).st_ino
         self.closed = False
         self._look()
@@ -49,6 +57,10 @@ class Requests:
     def _look(self) -> None:
         if not self.closed:
             self.loop.watch(self.listener.fileno(), READ, self._accept)
+
+    def pause(self) -> None:
+        """Let nobody in: who comes now waits for the next monitor."""
+        self.loop.forget(self.listener.fileno())
 
     def close(self) -> None:
         """Nobody finds this monitor from here on. A socket that another has put in our place stays."""
@@ -76,6 +88,17 @@ class Requests:
             connection.close()
             return
         Connection(self, connection)
+
+
+def _listen(path: str) -> socket.socket:
+    """A socket under that name, which only root can open from the first moment on."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    temporary = f"{path}.{os.getpid()}"
+    listener.bind(temporary)
+    os.chmod(temporary, 0o600)
+    listener.listen(_BACKLOG)
+    os.rename(temporary, path)
+    return listener
 
 
 class Connection:
@@ -126,7 +149,8 @@ class Connection:
         """The reply; None when it comes later."""
         supervisor = self.requests.supervisor
         if op == "hello":
-            return host.reply({**self.requests.facts, "containers": len(supervisor.records)})
+            processes = {"pid": os.getpid(), "keeper": os.getppid()}
+            return host.reply({**self.requests.facts, **processes, "containers": len(supervisor.records)})
         if op == "list":
             listed = [[*record.container, record.state.name, record.init_pid] for record in supervisor.records.values()]
             return host.reply({"containers": listed})
@@ -142,7 +166,10 @@ class Connection:
                 raise host.NoMonitor("This monitor is about to end")
             _Start(self, message)
             return None
-        raise BadValue("op", op, "hello, list, start or quit")
+        if op == "replace":
+            self.requests.replace(message, self.reply)
+            return None
+        raise BadValue("op", op, "hello, list, start, replace or quit")
 
     def _quit(self) -> None:
         self.loop.stopping = True

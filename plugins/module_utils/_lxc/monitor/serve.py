@@ -10,10 +10,11 @@ connects and says nothing, sends too little, too much or nonsense is dropped; no
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import socket
-from collections.abc import Callable, Sequence
-from typing import Optional
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional
 
 from ..errors import LxcError
 from ..kernel import sockets
@@ -36,8 +37,7 @@ class Server:
         self.loop = loop
         self.record = record
         self.actions = actions
-        # In the order in which they came; those whose request has not come yet are dropped first when there are too many.
-        self.clients: list[Client] = []
+        record.server = self
         self._look()
 
     def _accept(self, _events: int) -> None:
@@ -50,10 +50,21 @@ class Server:
                 self._rest(self.record.listener.fileno())
             return
         client = Client(self, connection)
-        self.clients.append(client)
         if client.is_stranger:
-            self._make_room([other for other in self.clients if other.is_stranger], _MAX_STRANGERS)
-        self._make_room(self.clients, _MAX_CLIENTS)
+            self._make_room([other for other in self.record.clients if other.is_stranger], _MAX_STRANGERS)
+        self._make_room(self.record.clients, _MAX_CLIENTS)
+
+    def resume(self, listed: Sequence[Mapping[str, Any]], fds: Mapping[str, int]) -> None:
+        """Go on with the connections that another monitor had and that wait for something: `listed` is what they wait for."""
+        for waiting in listed:
+            fd = fds.get(f"client {waiting['serial']}")
+            if fd is not None:
+                Client(self, socket.socket(fileno=fd)).resume(waiting)
+
+    def close(self) -> None:
+        """Nobody else is let in; those who are connected stay."""
+        if self.record.listener is not None:
+            self.loop.forget(self.record.listener.fileno())
 
     def _rest(self, fd: int) -> None:
         """No descriptor is to be had: the one who waits stays readable, so look away for a moment."""
@@ -66,12 +77,15 @@ class Server:
 
     @staticmethod
     def _make_room(clients: Sequence[Client], limit: int) -> None:
+        """Those whose request has not come yet are dropped first."""
         if len(clients) > limit:
             (next((client for client in clients if client.is_waited_for), clients[-1])).close()
 
 
 class Client:
-    """One connection. `states` is what a state client waits for."""
+    """One connection. `states` is what a state client waits for; `waiting` says what keeps it open after the answer."""
+
+    serials = itertools.count(1)
 
     def __init__(self, server: Server, connection: socket.socket) -> None:
         self.server = server
@@ -83,6 +97,8 @@ class Client:
         self.is_stranger = self.peer[1] not in (0, os.geteuid())
         self.states: tuple[int, ...] = (0,) * protocol.MAX_STATE
         self.on_close: list[Callable[[], object]] = []
+        self.serial = next(self.serials)
+        self.waiting: dict[str, Any] = {}
         self._received = b""
         self._unsent = b""
         self._answered = False
@@ -90,6 +106,18 @@ class Client:
         connection.setblocking(False)
         self.deadline = self.loop.later(_DEADLINE, self.close)
         self.loop.watch(self.fd, READ, self._read)
+        self.record.clients.append(self)
+
+    def keep(self, waiting: dict[str, Any]) -> None:
+        """It stays open after its answer, for this: whoever comes after this monitor must know."""
+        self.waiting, self.record.touched = waiting, True
+
+    def resume(self, waiting: Mapping[str, Any]) -> None:
+        """It was answered by another monitor, and waits."""
+        self._answered = True
+        self.deadline.cancel()
+        self.loop.watch(self.fd, READ, self._linger)
+        answers.resume(self, waiting)
 
     @property
     def is_waited_for(self) -> bool:
@@ -192,7 +220,8 @@ class Client:
         self.loop.forget(self.fd)
         self.connection.close()
         self.fd = -1
-        self.server.clients.remove(self)
+        self.record.clients.remove(self)
+        self.record.touched = self.record.touched or bool(self.waiting)
         if self in self.record.state_clients:
             self.record.state_clients.remove(self)
         for act in self.on_close:

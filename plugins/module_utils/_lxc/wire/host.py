@@ -36,9 +36,23 @@ class NoMonitor(errors.LxcError):
     """No monitor listens on the host's socket."""
 
 
+class Gone(ProtocolError):
+    """The monitor closed the connection before it replied: it has ended, and another may have taken its place."""
+
+
 _KINDS: dict[str, type[errors.LxcError]] = {
     kind.__name__: kind
-    for kind in (errors.LxcError, errors.NotFound, errors.InUse, errors.Unsupported, errors.TimedOut, NoMonitor, NotRunning, ProtocolError)
+    for kind in (
+        errors.LxcError,
+        errors.NotFound,
+        errors.InUse,
+        errors.Unsupported,
+        errors.TimedOut,
+        NoMonitor,
+        Gone,
+        NotRunning,
+        ProtocolError,
+    )
 }
 
 
@@ -48,6 +62,21 @@ def encode(message: Mapping[str, object]) -> bytes:
     if len(text) > MAX_MESSAGE:
         raise ProtocolError(f"A message of {len(text)} bytes is longer than {MAX_MESSAGE}")
     return _LENGTH.pack(len(text)) + text
+
+
+def is_newer(version: str, other: str) -> bool:
+    """Whether a collection of the first version is newer: by its numbers; a pre-release comes before its release (semver.org)."""
+    return _rank(version) > _rank(other)
+
+
+def _rank(version: str) -> tuple[list[int], bool, list[tuple[int, str]]]:
+    """Build metadata does not count. Of pre-releases numbers come before words; what is no version is older than every other."""
+    release, dash, pre = version.partition("+")[0].partition("-")
+    try:
+        numbers = [int(part) for part in release.split(".")]
+    except ValueError:
+        return [], False, []
+    return numbers, not dash, [(int(part), "") if part.isdigit() else (1 << 30, part) for part in pre.split(".") if part]
 
 
 class Decoder:
@@ -191,7 +220,7 @@ def _receive(link: socket.socket, deadline: connection.Deadline) -> dict[str, An
         link.settimeout(deadline.remaining())
         data = link.recv(65536)
         if not data:
-            raise ProtocolError("The monitor closed the connection without a reply")
+            raise Gone("The monitor closed the connection without a reply")
         messages = decoder.feed(data)
         if messages:
             return messages[0]
@@ -201,5 +230,5 @@ def _give_up(error: OSError, op: str, path: str) -> NoReturn:
     if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
         raise NoMonitor(f"No monitor listens on {path}") from None
     if error.errno in (errno.EPIPE, errno.ECONNRESET):
-        raise ProtocolError(f"The monitor closed the connection during {op}") from None
+        raise Gone(f"The monitor closed the connection during {op}") from None
     raise errors.StepError.from_os("monitor", f"Request {op} at", path, error) from None

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the end of a container's init to STOPPED, or to the start that a reboot is. Runs in the monitor's loop.
+
+A forked process cleans up. When only its post-stop hook is left, the command socket goes, which *is* the state STOPPED; and
+not before the keeper has let go of it too is anybody told so: a start that follows at once must find the address free.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..kernel import process
+from ..lifecycle import ledger
+from ..wire.protocol import State
+from . import launcher, notify, state
+from .loop import READ, say
+from .record import Record
+
+if TYPE_CHECKING:
+    from .supervise import Supervisor
+
+_REBOOT = 600.0  # seconds that the start of a reboot may take
+_AGAIN = 1.0
+
+
+class Ending:
+    """Of every container of a supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.supervisor = supervisor
+        self.loop, self.link = supervisor.loop, supervisor.link
+
+    def finish(self, record: Record) -> None:
+        """Clean up behind init; a reboot keeps the command socket (reboot(2): SIGHUP is how a pid namespace tells it)."""
+        failed = record.state == State.STARTING
+        record.rebooting = not failed and record.exit_status is not None and _signal_of(record.exit_status) == signal.SIGHUP
+        self.supervisor.set_state(record, State.ABORTING if failed else State.STOPPING)
+        if record.console is not None:
+            record.console.close()
+            record.console = None
+        self.clean(record)
+
+    def clean(self, record: Record) -> None:
+        """Fork the process that takes away what was made."""
+        reboots = record.rebooting
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                pid = launcher.clean(record, "reboot" if reboots else "stop", theirs, self.supervisor.root_mount)
+        except OSError as error:  # no process to be had now: what was made must go all the same
+            say(f"Clean up after {record.container.name}: {error}\n")
+            self.loop.later(_AGAIN, lambda: self.clean(record))
+            return
+        record.cleaner_pid, record.touched = pid, True
+
+        def down(_events: int) -> None:
+            self.loop.forget(ours.fileno())
+            ours.close()
+            if not reboots:
+                self._close(record, lambda: None)
+
+        self.loop.watch(ours.fileno(), READ, down)
+        self.loop.on_exit(pid, lambda _status: self.cleaned(record), is_new=True)
+
+    def await_cleaner(self, record: Record, pid: int) -> None:
+        """Of another monitor's; only its end is heard, so the command socket is open until then."""
+        pidfd = process.pidfd_open(pid)
+        record.cleaner_pid = pid
+
+        def ended(_status: int) -> None:
+            os.close(pidfd)
+            self.cleaned(record)
+
+        self.supervisor.watch_process(pid, pidfd, ended, is_new=True)
+
+    def _close(self, record: Record, then: Callable[[], None]) -> None:
+        """Nobody answers for it any more. `then` is called when its address is free."""
+        if record.listener is not None:
+            self.loop.forget(record.listener.fileno())
+            record.listener.shutdown(socket.SHUT_RDWR)  # the keeper's duplicate takes nobody in either
+            record.listener.close()
+            record.listener, record.releasing, record.touched = None, [], True
+            self.link.release(record.key, "listener", lambda: self._released(record))
+        if record.releasing is None:
+            then()
+        else:
+            record.releasing.append(then)
+
+    def _released(self, record: Record) -> None:
+        acts, record.releasing = record.releasing or [], None
+        record.state, record.touched = State.STOPPED, True
+        notify.broadcast(record, State.STOPPED)
+        for act in acts:
+            act()
+
+    def cleaned(self, record: Record) -> None:
+        """Nothing of this run of init is left."""
+        record.cleaner_pid, record.touched = 0, True
+        record.release(self.loop)
+        if not record.rebooting or record.stop_asked:
+            self._close(record, lambda: self._gone(record))
+            return
+        notify.broadcast(record, State.STOPPED)
+        record.fresh()
+        self.supervisor.set_state(record, State.STARTING)
+        again, record.again = record.again, []
+        record.waiters += [asked.waiter for asked in again]
+        self.supervisor.enqueue(record, _REBOOT)
+
+    def _gone(self, record: Record) -> None:
+        """Nothing of the container is left, and those who wait for that are told."""
+        self.supervisor.records.pop(record.container, None)
+        self.link.drop(record.key)
+        ledger.forget(record.key)
+        notify.close_all(record)
+        record.settle()
+        actions, record.stop_clients = record.stop_clients, []
+        for act in actions:
+            act()
+        for asked in record.again:
+            self.supervisor.start(record.container, *asked)
+
+
+def _signal_of(status: int) -> int:
+    return os.WTERMSIG(status) if status != state.UNKNOWN and os.WIFSIGNALED(status) else 0

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keeper: stands above the monitor, holds a duplicate of every descriptor that must outlive it, and starts it again.
+
+As a subreaper it inherits the containers' inits when a monitor dies, and passes their wait statuses on to the next one.
+It knows nothing of containers: descriptors by name below a key. What a key is about stands in the ledger.
+
+    monitor to keeper: {"up"}; {"hold": key, "names", "more"} with descriptors; {"drop": key}; {"release": key, "name"};
+                       {"reap"}; {"exec": command}
+    keeper to monitor: {"ended": [pid, status]}; {"released": key}; after an exec {"ready"}, or {"failed": why}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Optional
+
+from ..kernel import process, sockets
+from . import handover
+from .handover import Held
+from .loop import say
+
+RESTART = 75  # the exit status of a monitor that wants another in its place
+_SIZE = 1 << 16
+_KEPT_STATUSES = 1024
+_STEADY, _LONGEST = 10.0, 30.0  # seconds: a monitor that lived so long may be started again at once; the longest pause
+
+Begin = Callable[[socket.socket, Held, "dict[int, int]"], None]
+
+
+class Keeper:
+    """`begin(end, held, statuses)` is what a forked child does as a monitor; `child` is one that runs already, talking by `end`."""
+
+    def __init__(self, begin: Begin, held: Held, child: int = 0, end: Optional[socket.socket] = None) -> None:
+        self.begin, self.held, self.child, self.end = begin, held, child, end
+        self.statuses: dict[int, int] = {}
+        self._unsent: list[dict[str, Any]] = []
+        self._is_up, self._failures, self._began, self._due = bool(child), 0, time.monotonic(), 0.0
+        process.become_subreaper()
+        process.set_name("hostkit-keeper")
+        self._wake_fds = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._wake_fds[1], warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: None)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+    def own_fds(self) -> list[int]:
+        """What it needs beside what it holds."""
+        return [*self._wake_fds, *([self.end.fileno()] if self.end else [])]
+
+    def run(self) -> NoReturn:
+        """Until a monitor ends because it was told to, or the first one never came up."""
+        self._reap()
+        while True:
+            if not self.child and time.monotonic() >= self._due:
+                self._spawn()
+            poll = select.poll()
+            poll.register(self._wake_fds[0], select.POLLIN)
+            if self.end is not None:
+                poll.register(self.end, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+            poll.poll(None if self.child else max(0.0, self._due - time.monotonic()) * 1000)
+            self._listen()
+            self._wake()
+            self._flush()
+
+    def _spawn(self) -> None:
+        ours, theirs = sockets.seqpacket_pair()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                signal.set_wakeup_fd(-1)
+                for fd in self._wake_fds:
+                    os.close(fd)
+                self.begin(theirs, self.held, self.statuses)
+            finally:
+                os._exit(1)
+        theirs.close()
+        ours.setblocking(False)
+        self.child, self.end, self._unsent, self._began = pid, ours, [], time.monotonic()
+
+    def _wake(self) -> None:
+        try:
+            if signal.SIGTERM in os.read(self._wake_fds[0], 4096) and self.child:
+                os.kill(self.child, signal.SIGTERM)
+        except BlockingIOError:
+            return
+        self._reap()
+
+    def _reap(self) -> None:
+        for pid, status in process.reap():
+            if pid == self.child:
+                self._bury(os.waitstatus_to_exitcode(status))
+                continue
+            self.statuses[pid] = status
+            self._tell({"ended": [pid, status]})
+            if len(self.statuses) > _KEPT_STATUSES:
+                self.statuses.pop(next(iter(self.statuses)))
+
+    def _bury(self, code: int) -> None:
+        """What the monitor said last is heard first; the next one is started at once, unless it happens again and again."""
+        self._listen()
+        if self.end is not None:
+            self.end.close()
+        self.child, self.end = 0, None
+        if code == 0 or not self._is_up:
+            os._exit(int(code != 0))
+        is_steady = code == RESTART or time.monotonic() - self._began > _STEADY
+        self._failures = 0 if is_steady else self._failures + 1
+        self._due = time.monotonic() + (min(0.1 * 2**self._failures, _LONGEST) if self._failures > 1 else 0)
+        if code != RESTART:
+            say(f"The monitor ended with {code}; another takes its place\n")
+
+    def _listen(self) -> None:
+        while self.end is not None:
+            try:
+                data, fds = sockets.recv_with_fds(self.end, _SIZE)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                data, fds = b"", []
+            if not data:  # its end comes as a signal
+                self.end.close()
+                self.end = None
+                return
+            self._do(json.loads(data), fds)
+
+    def _do(self, message: dict[str, Any], fds: Sequence[int]) -> None:
+        self._is_up = self._is_up or "up" in message
+        if "drop" in message or ("hold" in message and not message["more"]):
+            for fd in self.held.pop(message.get("drop") or message["hold"], {}).values():
+                os.close(fd)
+        if "hold" in message:
+            self.held.setdefault(message["hold"], {}).update(zip(message["names"], fds))
+        if "release" in message:
+            fd = self.held.get(message["release"], {}).pop(message["name"], -1)
+            if fd >= 0:
+                os.close(fd)
+            self._tell({"released": message["release"]})
+        if "reap" in message:
+            self._reap()
+        if "exec" in message:
+            self._tell({"failed": handover.execute(self, message["exec"])})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._unsent.append(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent and self.end is not None:
+            try:
+                self.end.send(json.dumps(self._unsent[0]).encode(), socket.MSG_NOSIGNAL)
+            except OSError:  # it does not read just now, or has ended: the next one gets all statuses
+                return
+            self._unsent.pop(0)
+
+    def resume(self, statuses: dict[int, int]) -> None:
+        """After an exec: tell the monitor that still runs that this program can take over."""
+        self.statuses.update(statuses)
+        self._tell({"ready": True})
