@@ -28,6 +28,7 @@ from .wire import host
 COLLECTION_VERSION = "0.1.0"
 _START_TIMEOUT = 30.0
 _REPLACE_TIMEOUT = 60.0
+_ATTEMPTS = 5
 _PROGRAM = (
     "import sys; sys.dont_write_bytecode = True; sys.path[:0] = [sys.argv[1]]; sys.path.append(sys.argv[2]); "
     "from _lxc.monitor import main; main.main(sys.argv[3:])"
@@ -42,12 +43,7 @@ def start(
     `timeout` is the seconds that one start may take from its turn on. Raises LxcError when there is no monitor to be had.
     """
     body = {"containers": [list(container) for container in containers], "timeout": timeout, "log_file": log_file, "log_level": log_level}
-    ensure_monitor()
-    try:
-        answer = host.request("start", body, timeout=timeout * len(containers) + 10)
-    except (host.NoMonitor, host.Gone):  # it has ended just now, or was replaced; what runs already is only told so by the next
-        ensure_monitor()
-        answer = host.request("start", body, timeout=timeout * len(containers) + 10)
+    answer = _ask_to_start(body, timeout * len(containers) + 10)
     by_key = {(result["lxc_path"], result["name"]): result for result in answer["results"]}
     results = []
     for container in containers:
@@ -56,19 +52,40 @@ def start(
     return results
 
 
+def _ask_to_start(body: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """A monitor that has ended just now, or was replaced, is asked for again: what runs already is only told so by the next."""
+    for _attempt in range(_ATTEMPTS):
+        ensure_monitor()
+        try:
+            return host.request("start", body, timeout=timeout)
+        except (host.NoMonitor, host.Gone) as error:
+            gone = error
+    raise gone
+
+
 def ensure_monitor() -> dict[str, Any]:
     """The facts of the running monitor, which is of our version or newer; starts one where there is none. Two tasks at once start one."""
     facts = _ensure()
     if not host.is_newer(COLLECTION_VERSION, str(facts["collection"])):
         return facts
     directory = persist()
-    host.request("replace", {"version": COLLECTION_VERSION, "command": command(directory)}, timeout=_REPLACE_TIMEOUT)
+    host.request("replace", {"collection": COLLECTION_VERSION, "command": command(directory)}, timeout=_REPLACE_TIMEOUT)
+    return _hello()
+
+
+def _hello() -> dict[str, Any]:
+    """NoMonitor when nobody listens; one that dies with the question in its hands is followed by another."""
+    for _attempt in range(_ATTEMPTS - 1):
+        try:
+            return host.request("hello")
+        except host.Gone:
+            continue
     return host.request("hello")
 
 
 def _ensure() -> dict[str, Any]:
     try:
-        return host.request("hello")
+        return _hello()
     except host.NoMonitor:
         pass
     _make_private_directory()
@@ -76,10 +93,10 @@ def _ensure() -> dict[str, Any]:
     try:
         _lock(lock_fd)
         try:
-            return host.request("hello")
+            return _hello()
         except host.NoMonitor:
             _spawn(persist())
-        return host.request("hello")
+        return _hello()
     finally:
         os.close(lock_fd)
 

@@ -37,7 +37,7 @@ class Near:
         self.requests = Requests(loop, self.supervisor, {"digest": "d"}, self._replace, self.path)  # type: ignore[arg-type]
 
     def _replace(self, message: Any, reply: Any) -> None:
-        self.replaced.append(message["version"])
+        self.replaced.append(message["collection"])
         reply(host.reply({"replaced": True}))
 
     def connect(self) -> socket.socket:
@@ -84,7 +84,7 @@ def test_each_container_has_its_own_result(near: Near) -> None:
 
 
 def test_replace_is_handed_on_and_answered_when_it_is_done(near: Near) -> None:
-    assert near.ask(near.connect(), {"op": "replace", "version": 1})["replaced"]
+    assert near.ask(near.connect(), {"op": "replace", "collection": 1})["replaced"]
     assert near.replaced == [1]
 
 

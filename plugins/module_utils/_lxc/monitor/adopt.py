@@ -39,6 +39,7 @@ def adopt(supervisor: Supervisor, held: Held) -> list[str]:
         except (LxcError, OSError, KeyError, TypeError, ValueError) as error:
             problems.append(f"{entry.get('container')} could not be adopted: {type(error).__name__}: {error}")
             _let_go(supervisor, key, fds)
+    supervisor.find_orphans()
     for key, fds in held.items():
         _let_go(supervisor, key, fds)
     for problem in problems:

@@ -42,9 +42,9 @@ class Replacement:
         link.on_word = self._hear
 
     def request(self, message: Mapping[str, Any], reply: Reply) -> None:
-        """{"op": "replace", "version", "command"}: answered when the new one takes over, or with what went wrong."""
+        """{"op": "replace", "collection": version, "command"}: answered when the new one takes over, or with what went wrong."""
         command = message.get("command")
-        version = message.get("version")
+        version = message.get("collection")
         if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
             raise BadValue("command", command, "a program with its arguments")
         if not isinstance(version, str) or not host.is_newer(version, self.version):

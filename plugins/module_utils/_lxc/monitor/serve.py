@@ -53,6 +53,7 @@ class Server:
         if client.is_stranger:
             self._make_room([other for other in self.record.clients if other.is_stranger], _MAX_STRANGERS)
         self._make_room(self.record.clients, _MAX_CLIENTS)
+        client.read()  # most have said all by now: what is in our hands when we die is lost to who asked
 
     def resume(self, listed: Sequence[Mapping[str, Any]], fds: Mapping[str, int]) -> None:
         """Go on with the connections that another monitor had and that wait for something: `listed` is what they wait for."""
@@ -105,7 +106,7 @@ class Client:
         self._request: Optional[protocol.Request] = None
         connection.setblocking(False)
         self.deadline = self.loop.later(_DEADLINE, self.close)
-        self.loop.watch(self.fd, READ, self._read)
+        self.loop.watch(self.fd, READ, self.read)
         self.record.clients.append(self)
 
     def keep(self, waiting: dict[str, Any]) -> None:
@@ -124,7 +125,9 @@ class Client:
         """Its request has not come, or not all of it."""
         return not self._answered
 
-    def _read(self, _events: int) -> None:
+    def read(self, _events: int = READ) -> None:
+        if self.fd < 0:
+            return
         try:
             data = self.connection.recv(protocol.MAX_PAYLOAD)
         except BlockingIOError:

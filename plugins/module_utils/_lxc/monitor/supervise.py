@@ -43,6 +43,7 @@ class Supervisor:
         self.serve = serve
         self.root_mount = root_mount
         self.records: dict[Container, Record] = {}
+        self._orphans: set[int] = set()
         self._paused = False
         self._when_idle: Callable[[], None] | None = None
         self._queue: list[tuple[Record, float]] = []
@@ -94,7 +95,7 @@ class Supervisor:
     def _join(self, record: Record, timeout: float, log_file: str, log_level: str, waiter: Waiter) -> None:
         if record.state in (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED):
             waiter(None, record.warnings)
-        elif record.state == State.STARTING:
+        elif record.state == State.STARTING and record.error is None:
             record.waiters.append(waiter)
         else:
             record.again.append(Again(timeout, log_file, log_level, waiter))
@@ -237,7 +238,13 @@ class Supervisor:
         self.loop.reap()
         if self.loop.awaits(pid):
             self.link.reap()
-            self.loop.later(_GRACE if _is_near(pid) else 0, lambda: self.loop.give_up(pid, state.UNKNOWN))
+            self.loop.later(0 if pid in self._orphans else _GRACE, lambda: self.loop.give_up(pid, state.UNKNOWN))
+        self._orphans.discard(pid)
+
+    def find_orphans(self) -> None:
+        """Those inits that neither we nor the keeper can wait for: theirs died, and process 1 inherited them."""
+        inits = [record.init_pid for record in self.records.values() if record.pidfd >= 0 and record.exit_status is None]
+        self._orphans = {pid for pid in inits if not _is_near(pid)}
 
     def _take_terminals(self, record: Record, terminals: dict[str, bool], fds: list[int]) -> None:
         record.devpts_fd = fds.pop(0)
@@ -307,7 +314,7 @@ class Supervisor:
 
 
 def _is_near(pid: int) -> bool:
-    """Whether its wait status can still come: it is not yet reaped and the keeper's child, or has just been reaped by somebody."""
+    """Whether it is a child of ours or of the keeper's, or was: then its wait status is on its way."""
     try:
         return process.parent(pid) in (os.getppid(), os.getpid())
     except (FileNotFoundError, ProcessLookupError):

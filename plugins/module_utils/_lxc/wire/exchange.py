@@ -18,6 +18,8 @@ from . import connection, protocol
 from .protocol import Command, NotRunning, ProtocolError
 
 TIMEOUT = 10.0
+# What can be asked twice: it changes nothing.
+_QUESTIONS = tuple(command for command in Command if command.name.startswith("GET_") and command != Command.GET_TTY_FD)
 
 
 class Refused(LxcError):
@@ -161,6 +163,15 @@ def ask(
     address: bytes = b"",
 ) -> Reply:
     exchange = Exchange(container, command, timeout, address)
+    try:
+        return _ask(exchange, data, payload, max_fds)
+    except NoReply:  # the monitor may have died with the question in its hands, and another has taken its place
+        if command not in _QUESTIONS:
+            raise
+    return _ask(exchange, data, payload, max_fds)
+
+
+def _ask(exchange: Exchange, data: int, payload: bytes, max_fds: int) -> Reply:
     with exchange.connect() as link:
         exchange.send(link, data, payload)
         return exchange.reply(link, max_fds)

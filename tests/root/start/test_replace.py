@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A newer collection's runtime takes the monitor's place under running containers; an older one, or a broken one, does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, query
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
+
+pytestmark = pytest.mark.usefixtures("only_ours")
+
+MANY = 50 if os.environ.get("HOSTKIT_SOAK") == "1" else 8
+NEWER = "1000.2.0"
+
+
+@pytest.fixture(autouse=True)
+def a_monitor_of_our_own(monitor) -> Iterator[None]:  # type: ignore[no-untyped-def]
+    """No newer one stays behind for other tests."""
+    yield
+    facts = host.request("hello")
+    os.kill(int(facts["pid"]), signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while process.alive(int(facts["pid"])) or process.alive(int(facts["keeper"])):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def collection(monkeypatch):  # type: ignore[no-untyped-def]
+    """collection(version, **changes): from now on this test is a task of that collection; a change is an extra line of a file."""
+    plain = runtime.sources()
+
+    def become(version: str, **changes: str) -> None:
+        files = dict(plain)
+        for name, line in changes.items():
+            path = name.replace("__", "/") + ".py"
+            files[path] += f"\n{line}\n".encode()
+        monkeypatch.setattr(runtime, "COLLECTION_VERSION", version)
+        monkeypatch.setattr(runtime, "sources", lambda: files)
+
+    return become
+
+
+@pytest.fixture
+def boxes(make_box) -> list:  # type: ignore[no-untyped-def,type-arg]
+    made = [make_box(f"r{number}", "lxc.tty.max = 1") for number in range(MANY)]
+    for box in made:
+        box.init("while :; do echo tick > /dev/console || touch /tmp/hung-up; sleep 0.05; done &")
+    for _container, error, _warnings in runtime.start([box.container for box in made], 60):
+        assert error is None, error
+    return made
+
+
+class Queries(threading.Thread):
+    """Two hundred questions, each on a connection of its own, and how many were refused or not answered."""
+
+    def __init__(self, boxes) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(daemon=True)
+        self.boxes, self.refused, self.over = boxes, [], False
+        self.asked = 0
+        self.start()
+
+    def run(self) -> None:
+        while self.asked < 200 or not self.over:
+            box = self.boxes[self.asked % len(self.boxes)]
+            try:
+                exchange = client.Exchange(box.container, Command.GET_STATE, 20)
+                with exchange.connect() as link:
+                    exchange.send(link, 0, b"")
+                    assert exchange.reply(link).response.value == int(State.RUNNING)
+            except Exception as error:
+                self.refused.append(repr(error))
+            self.asked += 1
+            time.sleep(0.002)
+
+
+def inits(boxes) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    return [(box.pid, process.start_time(box.pid)) for box in boxes]
+
+
+def test_a_newer_collection_replaces_it_and_nobody_is_refused(boxes, collection, until):
+    before, old = inits(boxes), runtime.ensure_monitor()
+    queries = Queries(boxes)
+    until(lambda: queries.asked > 20, "queries are on their way")
+    collection(NEWER, errors="NEWER = True")
+    new = runtime.ensure_monitor()
+    assert new["collection"] == NEWER and new["digest"] != old["digest"]
+    assert new["pid"] != old["pid"] and new["keeper"] == old["keeper"], "the keeper executed it in place"
+    queries.over = True
+    queries.join(60)
+    assert queries.refused == [] and queries.asked >= 200
+    assert inits(boxes) == before
+    assert not [box for box in boxes if (box.root / "tmp/hung-up").exists()]
+    boxes[0].kill()
+    boxes[0].start()
+    boxes[1].init("")
+    os.kill(boxes[1].pid, signal.SIGKILL)
+    until(lambda: boxes[1].state == State.STOPPED, "the end of one that the old monitor had started is heard")
+
+
+def test_after_it_a_kill_is_survived_as_before(boxes, collection):
+    collection(NEWER)
+    facts = runtime.ensure_monitor()
+    before = inits(boxes)
+    for which in ("pid", "keeper", "pid"):
+        os.kill(int(runtime.ensure_monitor()[which]), signal.SIGKILL)
+        assert runtime.ensure_monitor()["collection"] == NEWER
+        assert inits(boxes) == before
+    assert facts["digest"] == runtime.ensure_monitor()["digest"]
+
+
+def test_clients_that_wait_are_taken_along(boxes, collection):
+    one = boxes[0]
+    command = ["lxc-wait", "-P", one.container.lxc_path, "-n", one.container.name, "-s", "STOPPED", "-t", "60"]
+    waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    link, _state = client.watch(one.container, [State.STOPPED])
+    collection(NEWER)
+    runtime.ensure_monitor()
+    assert waiting.poll() is None
+    one.kill()
+    assert waiting.wait(20) == 0
+    with link:
+        link.settimeout(20)
+        assert link.recv(512)
+
+
+@pytest.mark.parametrize("version", ["0.0.1", runtime.COLLECTION_VERSION, f"{runtime.COLLECTION_VERSION}-rc.1"])
+def test_an_older_collection_and_one_of_the_same_version_use_what_is_there(boxes, collection, version):
+    """However different their files are: two on one host must not take turns."""
+    old = runtime.ensure_monitor()
+    collection(version, errors="OTHER = True")
+    for _turn in range(3):
+        assert runtime.ensure_monitor() == old
+    boxes[0].kill()
+    boxes[0].start()
+    with pytest.raises(InUse, match=f"is of version {old['collection']}, which {version} does not replace"):
+        host.request("replace", {"collection": version, "command": runtime.command(runtime.persist())})
+
+
+BROKEN = {
+    "does not import": ({"monitor__main": "raise ImportError('a library is missing')"}, "a library is missing"),
+    "cannot read what is written": ({"monitor__state": "def restore(*_): raise KeyError('pid')"}, "KeyError"),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), BROKEN.values(), ids=BROKEN)
+def test_a_runtime_that_fails_its_trial_replaces_nothing(boxes, collection, changes, said):
+    before, old = inits(boxes), runtime.ensure_monitor()
+    collection(NEWER, **changes)
+    with pytest.raises(StepError, match="Replace the monitor") as caught:
+        runtime.ensure_monitor()
+    assert said in "\n".join(caught.value.log)
+    assert host.request("hello") == old and inits(boxes) == before
+    collection("0.0.1")
+    boxes[0].kill()
+    boxes[0].start()
+
+
+def test_a_program_that_is_not_there_replaces_nothing(boxes, collection):
+    old = runtime.ensure_monitor()
+    for command in (["/nowhere/python3"], ["/bin/false"]):
+        with pytest.raises(StepError, match="Replace the monitor"):
+            host.request("replace", {"collection": NEWER, "command": command}, timeout=40)
+    assert host.request("hello") == old
+    boxes[0].kill()
+    boxes[0].start()
+
+
+def test_a_keeper_that_dies_of_it_is_succeeded(boxes, collection, until):
+    """It passes its trial and fails in earnest: the monitor, which still runs, becomes the keeper itself."""
+    before, old = inits(boxes), runtime.ensure_monitor()
+    line = "if len(__import__('sys').argv) > 5 and __import__('sys').argv[-2] == 'keep': raise ImportError('in earnest')"
+    collection(NEWER, monitor__main=line)
+    with pytest.raises(StepError, match="Replace the monitor"):
+        runtime.ensure_monitor()
+    new = host.request("hello")
+    assert new["collection"] == old["collection"] and new["keeper"] == old["pid"]
+    assert inits(boxes) == before
+    assert query.state(boxes[0].container) == State.RUNNING
+
+
+def test_a_start_that_is_under_way_is_waited_for(make_box, tmp_path, collection, until):
+    box = make_box("r1")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ready\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n")
+    hook.chmod(0o755)
+    box.configure(f"lxc.hook.pre-start = {hook}")
+    starting = threading.Thread(target=box.start, daemon=True)
+    starting.start()
+    until((tmp_path / "ready").exists, "the hook runs")
+    collection(NEWER)
+    facts: list[dict[str, object]] = []
+    replacing = threading.Thread(target=lambda: facts.append(runtime.ensure_monitor()), daemon=True)
+    replacing.start()
+    time.sleep(0.5)
+    assert box.state == State.STARTING and not facts
+    Path(tmp_path, "go").touch()
+    starting.join(30)
+    replacing.join(30)
+    assert facts[0]["collection"] == NEWER and box.state == State.RUNNING
