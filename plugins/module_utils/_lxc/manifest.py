@@ -45,6 +45,7 @@ def kernel() -> tuple[object, ...]:
         netlink,
         process,
         sockets,
+        systemd,
         tree,
         tty,
     )
@@ -66,6 +67,7 @@ def kernel() -> tuple[object, ...]:
         netlink,
         process,
         sockets,
+        systemd,
         tree,
         tty,
     )

@@ -29,6 +29,20 @@ COLLECTION_VERSION = "0.1.0"
 _START_TIMEOUT = 30.0
 _REPLACE_TIMEOUT = 60.0
 _ATTEMPTS = 5
+# The containers are outside of its unit: what ends the service, or restarts it, must not end them. A keeper that was killed has a
+# successor, so its unit does not count as failed.
+_SERVICE = (
+    "KillMode=process",
+    "SuccessExitStatus=SIGKILL",
+    "Delegate=yes",
+    "TasksMax=infinity",
+    "OOMPolicy=continue",
+    "LimitNOFILE=infinity",
+    "UMask=0022",
+    f"StandardOutput=append:{paths.MONITOR_LOG}",
+    f"StandardError=append:{paths.MONITOR_LOG}",
+    "Environment=LC_ALL=C.UTF-8",
+)
 _PROGRAM = (
     "import sys; sys.dont_write_bytecode = True; sys.path[:0] = [sys.argv[1]]; sys.path.append(sys.argv[2]); "
     "from _lxc.monitor import main; main.main(sys.argv[3:])"
@@ -243,8 +257,19 @@ def command(directory: str) -> list[str]:
 
 
 def _spawn(directory: str) -> None:
-    """Start the monitor from the copy and wait until it says that it is ready."""
-    words = command(directory)
+    """Start the monitor from the copy and wait until it says that it is ready: as a service where process 1 is systemd."""
+    from .kernel import systemd
+
+    if systemd.booted():
+        os.makedirs(paths.LOG, 0o755, exist_ok=True)
+        said = systemd.run_service("hostkit-lxc", "Monitor of the LXC containers", _SERVICE, [*command(directory), "service", "2"])
+        if said:
+            raise StepError("monitor", "Start", "the service hostkit-lxc", text=said, log=_log_tail(), hint=f"See {paths.MONITOR_LOG}")
+    else:
+        _spawn_daemon(command(directory))
+
+
+def _spawn_daemon(words: Sequence[str]) -> None:
     read_fd, write_fd = os.pipe()
     middle = os.fork()
     if middle == 0:

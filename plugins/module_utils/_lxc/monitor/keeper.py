@@ -38,8 +38,15 @@ Begin = Callable[[socket.socket, Held, "dict[int, int]"], None]
 class Keeper:
     """`begin(end, held, statuses)` is what a forked child does as a monitor; `child` is one that runs already, talking by `end`."""
 
-    def __init__(self, begin: Begin, held: Held, child: int = 0, end: Optional[socket.socket] = None) -> None:
-        self.begin, self.held, self.child, self.end = begin, held, child, end
+    def __init__(
+        self,
+        begin: Begin,
+        held: Held,
+        child: int = 0,
+        end: Optional[socket.socket] = None,
+        on_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.begin, self.held, self.child, self.end, self.on_up = begin, held, child, end, on_up
         self.statuses: dict[int, int] = {}
         self._unsent: list[dict[str, Any]] = []
         self._is_up, self._failures, self._began, self._due = bool(child), 0, time.monotonic(), 0.0
@@ -135,7 +142,9 @@ class Keeper:
             self._do(json.loads(data), fds)
 
     def _do(self, message: dict[str, Any], fds: Sequence[int]) -> None:
-        self._is_up = self._is_up or "up" in message
+        if "up" in message and not self._is_up:
+            self._is_up = True
+            self.on_up()
         if "drop" in message or ("hold" in message and not message["more"]):
             for fd in self.held.pop(message.get("drop") or message["hold"], {}).values():
                 os.close(fd)

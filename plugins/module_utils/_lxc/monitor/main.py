@@ -5,16 +5,18 @@
 server of the command sockets.
 
 Started by `runtime.py` from its persisted copy, as `python3 -I -S`, with the place of pyroute2. Its last two arguments are
-`start FD` (a pipe on which it says "ready" or what went wrong), `keep FD` (a keeper's handover) or `try FD` (a trial: where
-to say what would not work).
+`start FD` (a pipe on which it says "ready" or what went wrong), `service FD` (the same by sd_notify(3)), `keep FD` (a keeper's
+handover) or `try FD` (a trial: where to say what would not work).
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -22,7 +24,8 @@ from typing import Any, NoReturn
 from .. import paths
 from ..cgroup import layout
 from ..config import parser
-from ..kernel import netlink, process, sockets
+from ..errors import InUse
+from ..kernel import netlink, process, sockets, systemd
 from ..lifecycle import ledger
 from ..network import types
 from ..storage import backends
@@ -40,11 +43,12 @@ from .serve import Server
 from .supervise import Supervisor
 
 _NAME = "hostkit-lxc"
-_READY, _REQUESTS = "ready", "requests"  # what the keeper holds beside the containers
+_CLAIM_TIMEOUT = 5.0
+_READY, _REQUESTS, _CLAIM = "ready", "requests", "claim"  # what the keeper holds beside the containers
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: the runtime's digest, the collection's version, and which of the three this is, with its descriptor."""
+    """`arguments`: the runtime's digest, the collection's version, and which of the four this is, with its descriptor."""
     digest, version, mode, number = arguments
     fd = int(number)
     facts = {"digest": digest, "collection": version, "python": sys.executable}
@@ -53,15 +57,37 @@ def main(arguments: Sequence[str]) -> None:
         if mode == "try":
             _try()
             return
-        problems = layout.enter_own("hostkit-lxc.monitor") + environment.normalise()
+        # systemd has given a service a cgroup of its own.
+        problems = (layout.enter_own("hostkit-lxc.monitor") if mode == "start" else []) + environment.normalise()
         begin: Begin = partial(_begin, {**facts, "problems": problems})
-        keeper = _resumed(begin, fd) if mode == "keep" else Keeper(begin, {_READY: {"pipe": fd}})
+        if mode == "keep":
+            keeper = _resumed(begin, fd)
+        else:
+            claim = {_CLAIM: {"lock": _claim()}}
+            keeper = Keeper(begin, {**claim, _READY: {"pipe": fd}} if mode == "start" else claim, on_up=systemd.notify_ready)
     except BaseException as error:
         os.write(2 if mode == "keep" else fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         raise
     gc.collect()
     gc.freeze()
     keeper.run()
+
+
+def _claim() -> int:
+    """A lock that the keeper and its monitors share as long as one of them lives: there is never a second pair.
+
+    One that was told to end may need a moment.
+    """
+    fd = os.open(paths.MONITOR_CLAIM, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _CLAIM_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise InUse(f"Another monitor runs: it holds {paths.MONITOR_CLAIM}") from None
+            time.sleep(0.02)
 
 
 def _resumed(begin: Begin, table_fd: int) -> Keeper:
@@ -118,6 +144,7 @@ class Monitor:
         self.link = Link(self.loop, end, self._keeper_died)
         self.supervisor = Supervisor(self.loop, self.link, self._serve, root_mount)
         listener_fd = held.pop(_REQUESTS, {}).get("listener", -1)
+        self.claim = held.pop(_CLAIM)
         problems = adopt(self.supervisor, held)
         self.replacement = Replacement(self.loop, self.link, self.supervisor, str(facts["collection"]), self._leave)
         listed = [*facts["problems"], *problems]
@@ -152,6 +179,7 @@ class Monitor:
         self.replacement.failed("the keeper died")
         held: Held = {record.key: state.descriptors(record) for record in self.supervisor.records.values()}
         held[_REQUESTS] = {"listener": self.requests.listener.fileno()}
+        held[_CLAIM] = self.claim
         ours, theirs = sockets.seqpacket_pair()
         pid = os.fork()
         if pid == 0:
