@@ -113,6 +113,12 @@ def test_limit_cgroup_falls_back_to_what_old_monitors_know(monitor, container):
     assert [request[0] for request in monitor.requests] == [19, 6, 19, 6]
 
 
+def test_a_cgroup_begins_with_a_slash_whether_the_monitor_says_it_or_not(monitor, container):
+    monitor.answer(ok(payload=b"a/b\0"), ok(payload=b"/a/b\0"), ok(payload=b"a/b\0"))
+    assert client.cgroup(container, "freezer") == client.cgroup(container, "freezer") == "/a/b"
+    assert client.limit_cgroup(container, "freezer") == "/a/b"
+
+
 def test_descriptors_are_close_on_exec(monitor, container):
     monitor.answer(with_fds(ok(), 1))
     fd = client.devpts_fd(container)

@@ -57,20 +57,25 @@ def clone_flags(container: Container, timeout: float = TIMEOUT) -> int:
 def cgroup(container: Container, controller: Optional[str] = None, timeout: float = TIMEOUT) -> str:
     """The payload's cgroup below the root of `controller`'s hierarchy; None asks for the unified one."""
     payload = b"" if controller is None else protocol.pack_text(controller)
-    return _text(ask(container, Command.GET_CGROUP, timeout, payload=payload))
+    return _path(ask(container, Command.GET_CGROUP, timeout, payload=payload))
 
 
 def limit_cgroup(container: Container, controller: Optional[str] = None, timeout: float = TIMEOUT) -> str:
     """The cgroup that carries the limits: the payload's own or one above it. LXC before 4.0 knows only `cgroup`."""
     payload = b"" if controller is None else protocol.pack_text(controller)
     try:
-        return _text(ask(container, Command.GET_LIMIT_CGROUP, timeout, payload=payload))
+        return _path(ask(container, Command.GET_LIMIT_CGROUP, timeout, payload=payload))
     except NoReply:
         return cgroup(container, controller, timeout)
     except Refused as error:
         if error.errno != errno.ENOSYS:
             raise
         return cgroup(container, controller, timeout)
+
+
+def _path(reply: Reply) -> str:
+    """On a unified host LXC says it without the slash in front."""
+    return "/" + _text(reply).lstrip("/")
 
 
 def _text(reply: Reply) -> str:
