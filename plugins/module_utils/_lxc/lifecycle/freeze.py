@@ -77,21 +77,25 @@ class Freezer(NamedTuple):
 
 def find(container: Container) -> Freezer:
     """The freezer of the cgroup that carries the limits, so what an inner cgroup manager does cannot thaw it."""
-    for ask, v2 in ((_v1_fd, False), (client.limit_cgroup2_fd, True)):
+    for ask in (_freezer_fd, client.limit_cgroup2_fd):
         try:
-            return Freezer(ask(container), v2)
+            return _freezer(ask(container))
         except client.Refused:
             continue
     for hierarchy in cgroupfs.hierarchies():
         if "freezer" in hierarchy.controllers or hierarchy.version == 2:
             path = client.limit_cgroup(container, "freezer" if hierarchy.version == 1 else None)
-            directory_fd = os.open(hierarchy.mount_point + path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return Freezer(directory_fd, hierarchy.version == 2)
+            return _freezer(os.open(hierarchy.mount_point + path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     raise StepError("freeze", "Find", f"the freezer of {container.name}", errno.ENOENT, "no hierarchy with a freezer is mounted")
 
 
-def _v1_fd(container: Container) -> int:
+def _freezer_fd(container: Container) -> int:
+    """On a unified host LXC hands out the unified directory for it."""
     return client.limit_cgroup_fd(container, "freezer")
+
+
+def _freezer(directory_fd: int) -> Freezer:
+    return Freezer(directory_fd, not os.path.exists(f"/proc/self/fd/{directory_fd}/freezer.state"))
 
 
 def freeze(container: Container, timeout: float = 30.0) -> bool:
