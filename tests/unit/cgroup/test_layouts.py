@@ -44,6 +44,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
             "cpuset.cpus",
             "cpuset.mems",
             "cgroup.clone_children",
+            "cgroup.freeze",
             "cgroup.procs",
             "memory.limit_in_bytes",
             "memory.max",
@@ -166,6 +167,7 @@ def test_find(host) -> None:  # type: ignore[no-untyped-def]
     assert seen("name=systemd") == (("name=systemd",), 1)
     assert seen("") == ((), 2)
     assert seen("pids") == ((), 2), "which the unified one has"
+    assert seen("freezer") == ((), 2), "which every unified cgroup can do"
     assert seen("blkio") is None
     assert layout.find([one for one in made if one.version == 1], "").controllers == ("cpuset",)  # type: ignore[union-attr]
     assert layout.find([], "memory") is None
@@ -209,6 +211,12 @@ def test_a_limit_that_cannot_be_set_is_named(host, line: str, said: str) -> None
     host("legacy")
     with pytest.raises(StepError, match=said):
         limits.apply(parser.loads(line + "\n"), layout.create(EMPTY, "u1"))
+
+
+def test_a_controller_that_is_not_handed_down_is_missed_where_it_is_missing(host) -> None:  # type: ignore[no-untyped-def]
+    host("unified")
+    with pytest.raises(StepError, match=r"unified/lxc\.payload\.u1 has no cpu controller"):
+        limits.apply(parser.loads("lxc.cgroup2.cpu.max = 1\n"), layout.create(EMPTY, "u1"))
 
 
 def test_devices_come_last_and_in_their_order(host, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -176,11 +176,17 @@ def find(cgroups: Iterable[Cgroup], controller: str) -> Cgroup | None:
             return cgroup
     if not controller and listed:
         return listed[0]
-    for cgroup in listed:
-        if cgroup.version == 2 and os.path.exists(f"{cgroup.directory}/cgroup.controllers"):
-            if controller in cgroupfs.read(cgroup.directory, "cgroup.controllers").split():
-                return cgroup
-    return None
+    return next((cgroup for cgroup in listed if cgroup.version == 2 and _has(cgroup.directory, controller)), None)
+
+
+def _has(directory: str, controller: str) -> bool:
+    """Whether a unified cgroup has it. Freezing is no controller there, but every cgroup can do it, and is asked for by that name."""
+    if controller == "freezer":
+        return os.path.exists(f"{directory}/cgroup.freeze")
+    try:
+        return controller in cgroupfs.read(directory, "cgroup.controllers").split()
+    except FileNotFoundError:
+        return False
 
 
 def from_fields(fields: list[object]) -> Cgroup:

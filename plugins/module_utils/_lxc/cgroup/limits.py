@@ -60,7 +60,9 @@ def _write(cgroups: list[Cgroup], key: str, value: str, name: str) -> None:
     if cgroup is None and cgroups[0].version == 2 and controller == "cgroup":
         cgroup = cgroups[0]
     if cgroup is None:
-        raise StepError("cgroup", "Set", f"{name} = {value}", text=f"this host has no {controller} controller")
+        # Version 2 may have it and not hand it down as far as this.
+        where = cgroups[0].directory if cgroups[0].version == 2 else "this host"
+        raise StepError("cgroup", "Set", f"{name} = {value}", text=f"{where} has no {controller} controller")
     try:
         cgroupfs.write(cgroup.directory, key, value)
     except OSError as error:
