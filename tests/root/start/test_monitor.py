@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
 
+import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
@@ -55,12 +57,24 @@ def test_everything_is_gone_after_a_kill(box, monitor, until):
     mounts = Path("/proc/self/mountinfo").read_text()
     box.start()
     pid = box.pid
-    assert len(cgroups("s1")) > 1
+    assert len(cgroups("s1")) == len(cgroupfs.hierarchies())
     box.kill()
     until(lambda: len(os.listdir(f"/proc/{monitor}/fd")) <= before, "the monitor closed what it held")
     assert cgroups("s1") == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
     assert not os.path.exists(f"/proc/{pid}") or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_what_was_put_into_its_cgroups_from_the_host_ends_with_it(box):
+    box.start()
+    guest = subprocess.Popen(["sleep", "600"])
+    _layout, fds = client.cgroup_fds(box.container)
+    for fd in fds:
+        cgroupfs.attach(f"/proc/self/fd/{fd}", guest.pid)
+    client.close(fds)
+    box.kill()
+    assert guest.wait(20) == -signal.SIGKILL
+    assert cgroups("s1") == []
 
 
 def test_a_failed_start_leaves_nothing(box, monitor, until):
@@ -146,7 +160,6 @@ def test_the_monitor_is_a_daemon_of_its_own(monitor):
     assert process.status(monitor)["Name"] == "hostkit-lxc"
     assert os.getsid(monitor) != os.getsid(0)
     assert os.readlink(f"/proc/{monitor}/cwd") == "/"
-    own = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()}
-    its = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in Path(f"/proc/{monitor}/cgroup").read_text().splitlines()}
-    assert all(its[name] != own[name] for name in its)
+    own, its = hierarchies.of(os.getpid()), hierarchies.of(monitor)
+    assert its and all(its[place] != own[place] for place in its)
     assert os.stat(paths.RUN).st_mode & 0o777 == 0o700

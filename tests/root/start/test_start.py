@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+import hierarchies
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
@@ -168,8 +169,9 @@ def test_what_fails_is_named(make_box):
     box.configure("lxc.mount.entry = /nowhere mnt none bind,create=dir 0 0")
     error = box.fails()
     assert "/nowhere" in str(error) and isinstance(error, StepError) and error.step == "mount"
-    box.configure("lxc.cgroup.memory.limit_in_bytes = lots")
-    assert "memory.limit_in_bytes" in str(box.fails())
+    limit = hierarchies.limit()
+    box.configure(f"{limit.key} = lots")
+    assert limit.key in str(box.fails())
     box.configure("lxc.idmap = u 0 100000 65536")
     assert "lxc.idmap" in str(box.fails())
     box.configure(f"lxc.rootfs.path = {box.container.directory}/gone")

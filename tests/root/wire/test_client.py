@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 
+import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
@@ -41,13 +42,14 @@ def test_clone_flags_are_the_namespaces_that_differ(containers):
 
 def test_cgroups(containers):
     container = containers.start()
-    paths = cgroupfs.own_path(client.init_pid(container))
-    some = next(name for name in paths if name)
-    assert client.cgroup(container, some) == client.limit_cgroup(container, some) == paths[some]
+    paths = hierarchies.of(client.init_pid(container))
+    hierarchy = min(cgroupfs.hierarchies(), key=lambda one: one.version)
+    some = hierarchy.controllers[0] if hierarchy.version == 1 else "freezer"  # which a unified host has by that name too
+    assert client.cgroup(container, some) == client.limit_cgroup(container, some) == paths[hierarchy.mount_point]
     _layout, fds = client.cgroup_fds(container)
     places = {os.readlink(f"/proc/self/fd/{fd}") for fd in fds}
     client.close(fds)
-    assert places == {cgroupfs.directory(h, paths[h.controllers[0] if h.version == 1 else ""]) for h in cgroupfs.hierarchies()}
+    assert places == {cgroupfs.directory(h, paths[h.mount_point]) for h in cgroupfs.hierarchies()}
     with pytest.raises(client.Refused) as caught:
         client.limit_cgroup_fd(container, "nonesuch")
     assert caught.value.errno == errno.ENOENT
