@@ -150,6 +150,7 @@ def monitor() -> tuple[object, ...]:
         console,
         ending,
         environment,
+        freezing,
         handover,
         keeper,
         launcher,
@@ -164,7 +165,6 @@ def monitor() -> tuple[object, ...]:
         requests,
         serve,
         state,
-        supervise,
     )
 
     return (
@@ -173,6 +173,7 @@ def monitor() -> tuple[object, ...]:
         console,
         ending,
         environment,
+        freezing,
         handover,
         keeper,
         launcher,
@@ -187,8 +188,13 @@ def monitor() -> tuple[object, ...]:
         requests,
         serve,
         state,
-        supervise,
     )
+
+
+def monitor_supervise() -> tuple[object, ...]:
+    from .monitor import supervise
+
+    return (supervise,)
 
 
 def network() -> tuple[object, ...]:

@@ -129,6 +129,21 @@ def test_only_unified_gives_its_descriptor_by_17_and_20(host: Host) -> None:
         os.close(fds[0])
 
 
+@pytest.mark.parametrize("command", [Command.FREEZE, Command.UNFREEZE])
+@pytest.mark.parametrize(
+    ("first", "state", "code"), [(0, State.RUNNING, errno.ENOENT), (1, State.STARTING, errno.EBUSY), (1, State.STOPPING, errno.EBUSY)]
+)
+def test_the_monitor_freezes_on_unified_hosts_and_what_is_up(
+    host: Host, tmp_path: Path, command: int, first: int, state: State, code: int
+) -> None:
+    for name in ("memory", "unified"):
+        for file in ("cgroup.events", "cgroup.freeze"):
+            (tmp_path / name / file).touch()
+    host.record.cgroups, host.record.state = host.record.cgroups[first:], state
+    assert host.ret(command, data=5) == -code
+    assert [(tmp_path / name / "cgroup.freeze").read_text() for name in ("memory", "unified")] == ["", ""] and host.told == []
+
+
 def test_a_cgroup_that_has_gone_is_an_errno_and_leaks_nothing(host: Host, tmp_path: Path) -> None:
     (tmp_path / "unified").rmdir()
     before = len(os.listdir("/proc/self/fd"))

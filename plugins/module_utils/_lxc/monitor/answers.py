@@ -22,6 +22,7 @@ from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
 from .console import Console
+from .freezing import Freezing
 from .record import Record
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _FENCED = (
     Command.CONSOLE_LOG,
     Command.SERVE_STATE_CLIENTS,
     Command.ADD_BPF_DEVICE_CGROUP,
+    Command.FREEZE,
+    Command.UNFREEZE,
     Command.GET_CGROUP2_FD,
     Command.GET_INIT_PIDFD,
     Command.GET_LIMIT_CGROUP2_FD,
@@ -65,8 +68,6 @@ _TOLD = (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
 _ERRNO = {
     Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.ENOSYS,
     Command.ADD_BPF_DEVICE_CGROUP: errno.EPERM,
-    Command.FREEZE: errno.ENOENT,
-    Command.UNFREEZE: errno.ENOENT,
     Command.GET_SECCOMP_NOTIFY_FD: errno.EBADF,
     Command.GET_SYSTEMD_SCOPE: errno.EINVAL,
 }
@@ -224,6 +225,34 @@ def _serve_state(client: Client, request: Request, _payload: bytes) -> Answer:
     return Answer(0)
 
 
+def _freeze(client: Client, request: Request, _payload: bytes) -> Answer:
+    """Unified hosts only. With no time at all it is begun, and nobody waits; else the answer comes when it is so.
+
+    What does not freeze in time is left running.
+    """
+    record, freeze = client.record, request.cmd == Command.FREEZE
+    cgroups = record.cgroup_list()
+    if layout.kind(cgroups) != layout.UNIFIED:
+        return Answer(-errno.ENOENT)
+    if record.state not in _UP:
+        return Answer(-errno.EBUSY)
+
+    def tell(state: State) -> None:
+        if record.state in _UP:
+            client.server.actions.set_state(record, state)
+
+    def done(code: int) -> None:
+        if code == errno.ETIMEDOUT:
+            places.thaw(cgroups)
+        tell(State.FROZEN if freeze and not code else State.THAWED)
+        client.reply(Answer(-code))
+
+    Freezing(client.loop, cgroups[0].directory, freeze, request.value or -1, done)
+    if freeze:
+        tell(State.FREEZING)
+    return Answer(silent=bool(request.value))
+
+
 def _pidfd(client: Client, _request: Request, _payload: bytes) -> Answer:
     pidfd = client.record.pidfd
     return Answer(0, fds=(os.dup(pidfd),)) if pidfd >= 0 else Answer(-errno.EBADF)
@@ -274,6 +303,8 @@ _HANDLERS: dict[int, Callable[[Client, Request, bytes], Optional[Answer]]] = {
     Command.ADD_STATE_CLIENT: _state_client,
     Command.CONSOLE_LOG: _console_log,
     Command.SERVE_STATE_CLIENTS: _serve_state,
+    Command.FREEZE: _freeze,
+    Command.UNFREEZE: _freeze,
     Command.GET_CGROUP2_FD: _cgroup2_fd,
     Command.GET_INIT_PIDFD: _pidfd,
     Command.GET_LIMIT_CGROUP: _cgroup,

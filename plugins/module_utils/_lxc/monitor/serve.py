@@ -161,7 +161,7 @@ class Client:
         payload = self._received[: self._request.datalen]
         self._answered = True
         self.loop.watch(self.fd, READ, self._linger)
-        self._reply(answers.answer(self, self._request, payload))
+        self.reply(answers.answer(self, self._request, payload))
 
     def _linger(self, _events: int) -> None:
         """After the request: nothing more is expected but the end of the connection."""
@@ -174,7 +174,10 @@ class Client:
             pass
         self.close()
 
-    def _reply(self, answer: Optional[Answer]) -> None:
+    def reply(self, answer: Optional[Answer]) -> None:
+        """Once, after a silent answer too; one that has gone meanwhile is told nothing."""
+        if self.fd < 0:
+            return
         if answer is None:
             self.close()
             return
