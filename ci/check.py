@@ -35,6 +35,12 @@ NOISE = re.compile(
     r"WARNING: Location |━|Requirement already)"
 )
 STEPS = ROOT / "ci" / "steps"
+# What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
+UNIFIED = [
+    *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
+    *("--ignore=tests/root/start/test_soak.py", "--ignore=tests/root/start/test_network.py"),
+    *("--ignore=tests/root/lifecycle/test_attach_hostile.py", "--ignore=tests/root/lifecycle/test_destroy.py"),
+]
 
 
 class Step(NamedTuple):
@@ -75,6 +81,8 @@ def steps() -> list[Step]:
         step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0]),
         step("root", "root", "root", "root", alone=True),
         step("debian", "root", "debian", "root", alone=True),
+        step("root-unified", "root", "root", "--unified", "root", *UNIFIED, alone=True),
+        step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py", alone=True),
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network", alone=True),
         step("integration-2.21", "integration", "integration", "dev", alone=True),
         step("integration-2.19", "integration", "integration", "core-2.19", alone=True),
