@@ -98,9 +98,25 @@ def test_what_is_refused(params, said):
         collect(**params)
 
 
-def test_a_bad_value_of_a_key_is_refused_with_the_key():
-    with pytest.raises(errors.ConfigError, match=r"lxc\.tty\.max"):
-        collect(config={"lxc.tty.max": "many"})
+@pytest.mark.parametrize(
+    ("params", "option", "value", "expected"),
+    [
+        ({"config": {"lxc.tty.max": "many"}}, "config[lxc.tty.max]", "'many'", "a whole number"),
+        ({"container_config": ["lxc.signal.halt=SIGHALT"]}, "container_config[lxc.signal.halt]", "'SIGHALT'", "signal"),
+        ({"arch": "pdp11"}, "arch", "'pdp11'", "x86_64"),
+        ({"autostart": {"order": "first"}}, "autostart.order", "'first'", "a whole number"),
+        ({"config": {"lxc.environment": "=secret"}}, "config[lxc.environment]", "'(not shown)'", "NAME"),
+        ({"network": [{"type": "veth"}, {"type": "veth", "ipv4": ["10.0.0.1/40"]}]}, "network[1].ipv4", "'10.0.0.1/40'", "ADDRESS/PREFIX"),
+        ({"network": [{"type": "veth", "mtu": "large"}]}, "network[0].mtu", "'large'", "a whole number"),
+        ({"network": [{"type": "token-ring"}]}, "network[0].type", "'token-ring'", "veth"),
+    ],
+)
+def test_a_value_that_lxc_does_not_take_is_refused_with_the_option(params, option, value, expected):
+    with pytest.raises(errors.BadValue) as caught:
+        collect(**params)
+    details = caught.value.details()
+    assert (details["option"], details["value"]) == (option, value)
+    assert expected in details["expected"]
 
 
 def test_a_mac_that_yaml_made_a_number_says_quote_it():

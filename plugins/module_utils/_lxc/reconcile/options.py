@@ -45,13 +45,15 @@ _V2 = re.compile(
 def collect(params: Mapping[str, Any], name: str, several: bool) -> tuple[ConfigChanges, Sequence[NetworkSection] | None]:
     """The keys to set and, when `network` is said, the whole set of networks. Typed options must not contradict `config`."""
     changes: dict[str, Value] = _config_option(params)
-    sources = dict.fromkeys(changes, "config" if "config" in params else "container_config")
+    config = "config" if "config" in params else "container_config"
+    sources = dict.fromkeys(changes, config)
     for option, key, value in _typed(params, name):
         if key in changes and changes[key] != value:
             raise BadValue(option, value, f"what {sources[key]} says for {key} ({changes[key]!r}), or to be said in one of the two")
         changes[key] = value
         sources[key] = option
-    _check_keys(changes)
+    for key, said in changes.items():
+        _check(f"{config}[{key}]" if sources[key] == config else sources[key], key, said)
     networks = _networks(params["network"], name, several) if "network" in params else None
     if networks is not None and any(key.startswith("lxc.net.") for key in changes):
         key = next(key for key in changes if key.startswith("lxc.net."))
@@ -107,13 +109,17 @@ def _near(key: str) -> str:
     return f"Near to it: {', '.join(near)}" if near else ""
 
 
-def _check_keys(changes: Mapping[str, Value]) -> None:
-    from ..config import keys
+def _check(option: str, key: str, value: Value) -> None:
+    """Raise BadValue for what LXC does not take as a value of this key."""
+    from ..config import keys, values
 
-    for key, value in changes.items():
-        for item in value if isinstance(value, list) else [value]:
-            if item:  # an empty value clears, whatever the key
-                keys.check(key, item, ("the task", 0))
+    match = keys.find(key)
+    if match is None:
+        return
+    for item in value if isinstance(value, list) else [value]:
+        problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
+        if problem:  # the value of an environment variable may be a password
+            raise BadValue(option, "(not shown)" if match.key.kind == "variable" else item, problem)
 
 
 def _value(option: str, value: Any) -> Value:
@@ -228,6 +234,7 @@ def _network(network: Mapping[str, Any], index: int, name: str, several: bool) -
         if word == "hwaddr" and value and not _MAC.fullmatch(str(value)):
             quote = "Quote it: YAML reads a MAC of digits only as a number" if str(value).isdigit() else ""
             raise BadValue(option, said, "a MAC address, six pairs of hexadecimal digits with colons between them", hint=quote)
+        _check(option, f"lxc.net.{index}.{_NETWORK_KEYS[word]}", value)
         section[_NETWORK_KEYS[word]] = value or ""
     if "type" not in section:
         raise BadValue(f"network[{index}]", dict(network), "type")
