@@ -16,6 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import forked
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc
+from skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["in_child", "pytest_make_collect_report", "pytest_runtest_makereport"]
 
 
 @pytest.fixture

@@ -19,10 +19,12 @@ Run = Callable[..., Any]
 
 
 def by_version(version: int) -> cgroupfs.Hierarchy:
+    if not any(line.split()[2] == ("cgroup", "cgroup2")[version - 1] for line in Path("/proc/self/mounts").read_text().splitlines()):
+        pytest.skip(f"no cgroup hierarchy of version {version} here")
     for hierarchy in cgroupfs.hierarchies():
         if hierarchy.version == version and "cpuset" not in hierarchy.controllers and os.access(hierarchy.mount_point, os.W_OK):
             return hierarchy
-    pytest.skip(f"no cgroup hierarchy of version {version} here")
+    pytest.fail(f"the hierarchy of version {version} is not found")
 
 
 @pytest.fixture(params=[1, 2], ids=["v1", "v2"])
@@ -33,10 +35,7 @@ def hierarchy(request: pytest.FixtureRequest) -> cgroupfs.Hierarchy:
 @pytest.fixture
 def directory(hierarchy: cgroupfs.Hierarchy) -> Iterator[str]:
     path = f"{hierarchy.mount_point}/k-test-{os.getpid()}"
-    try:
-        os.mkdir(path)
-    except OSError as error:
-        pytest.skip(f"no cgroup can be made here: {error}")
+    os.mkdir(path)
     yield path
     if os.path.isdir(path):
         cgroupfs.kill(path)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_links_in_etc_lead_nowhere_else(container):
     assert not secret.exists()
     (root / "etc/group").unlink()
     (root / "etc/group").symlink_to("/proc/self/root/etc/group")
-    with pytest.raises(errors.LxcError):
+    with pytest.raises(errors.LxcError, match="User daemon is not in the container's /etc/passwd"):
         attach(container, AttachRequest(["true"], user="daemon"))  # the host has one
     assert not (root / "ran").exists()
 
@@ -143,7 +144,8 @@ def test_no_directory_outside_can_be_the_working_one(container):
             request = AttachRequest(["cat", "/etc/passwd"], chdir=f"/proc/{where}/fd/{number}")
             try:
                 result = attach(container, request)
-            except errors.StepError:
+            except errors.StepError as error:
+                assert str(error).startswith(f"Enter directory /proc/{where}/fd/{number}: ")
                 continue
             assert attach(container, request._replace(argv=["sh", "-c", "pwd; ls -d /home/alice"])).rc == 0, result
 
@@ -189,8 +191,8 @@ def test_a_descriptor_that_was_left_open_leads_nowhere(tmp_path, in_child):
         inside = os.getcwd()
         try:
             attach_child._change_directory([b"/proc/self/fd/%d" % outside_fd])
-        except errors.StepError:
-            return inside
+        except errors.StepError as error:
+            return f"{inside} {error}"
         return "entered"
 
-    assert in_child(enter) == "/"
+    assert re.fullmatch(r"/ Enter directory /proc/self/fd/\d+: No such file or directory", in_child(enter))

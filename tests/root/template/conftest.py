@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,16 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str) -> Path:
     monkeypatch.setattr(paths, "LXC_CONF", str(tmp_path / "none"))
     (tmp_path / "lxc").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Python and the programs that it calls put what is temporary; nothing may be left in it."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    return directory
 
 
 @pytest.fixture

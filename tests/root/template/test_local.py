@@ -18,7 +18,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import par
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError, Unsupported
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, create, destroy, stop
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import archive, busybox
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import archive
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 
 end_of_monitor = stock.end_of_monitor
@@ -40,10 +40,8 @@ def quiet(line: str) -> None:
 @pytest.fixture
 def root(host: Path) -> Path:
     """A busybox root, with a file in which the name is to be filled in."""
-    try:
-        busybox.check({})
-    except Unsupported as error:
-        pytest.skip(error.message)
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not on this host")
     one = paths.container("gsource", str(host / "lxc"))
     create.create(create.CreateRequest(one, "busybox"), quiet)
     (Path(one.rootfs) / "etc/hostname").write_text("LXC_NAME\n")
@@ -82,14 +80,13 @@ def names(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", sorted(PROGRAMS))
-def test_each_compression_gives_the_same_files_when_the_checksum_is_right(host: Path, root: Path, kind: str) -> None:
+def test_each_compression_gives_the_same_files_when_the_checksum_is_right(host: Path, root: Path, temporary: Path, kind: str) -> None:
     fstree = packed(root, host / f"fs.tar.{kind}", kind)
-    before = os.listdir("/tmp")
     one = make(host, "gtar", fstree=str(fstree), checksum=digest(fstree, "sha512"))
     assert names(Path(one.rootfs)) == names(root)
     assert (Path(one.rootfs) / "bin/busybox").read_bytes() == (root / "bin/busybox").read_bytes()
     assert sorted(os.listdir(one.directory)) == ["config", "rootfs"]
-    assert [name for name in os.listdir("/tmp") if name not in before and "hostkit" in name] == []
+    assert os.listdir(temporary) == []
 
 
 @pytest.mark.parametrize("kind", ["zst", "xz"])

@@ -14,10 +14,9 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import lib
 
 @pytest.fixture
 def pty() -> Iterator[tuple[int, int]]:
-    try:
-        master_fd = tty.open_master()
-    except OSError as error:
-        pytest.skip(f"no pty here: {error.strerror}")
+    if not os.path.exists("/dev/ptmx"):
+        pytest.skip("no pty here")
+    master_fd = tty.open_master()
     peer_fd = tty.open_peer(master_fd)
     yield master_fd, peer_fd
     os.close(peer_fd)
