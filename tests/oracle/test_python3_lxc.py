@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import edit, keys, parser, writer
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import edit, items, keys, parser, writer
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 PYTHON = "/usr/bin/python3"
@@ -185,7 +185,7 @@ def ours(text: str) -> Optional[dict[str, Optional[str]]]:
         config = parser.loads(text)
     except ConfigError:
         return None
-    return {key: config.item(key) for key in ALL_KEYS}
+    return {key: items.item(config, key) for key in ALL_KEYS}
 
 
 def differences(text: str, answer: dict[str, Any]) -> list[str]:

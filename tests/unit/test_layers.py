@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,22 @@ MAY_IMPORT = {
 # The file that ships everything names each file of the runtime in an import; the runtime takes it along.
 MANIFEST = "manifest"
 
+# When an import happens: as the file is loaded, as a function is called, never (below `if TYPE_CHECKING`).
+LOAD, CALL, TYPE = "load", "call", "type"
+# What may point against the order of the files of one package, and why. Each must be needed.
+AGAINST_ORDER = {
+    ("monitor/answers.py", "monitor/serve.py", TYPE): "the server calls the answers; they know only the type of who asks",
+}
+# The files of reconcile from the bottom up; an import goes down, or stays in its row.
+RECONCILE = (
+    "plan desired verbs task",  # values
+    "checks options parameters",  # the task's words become what is wanted
+    "missing inside observe observe_config",  # what is there
+    "drift settled removal container",  # the plan: no effects
+    "reconciliation wait effects work",  # what is done, and looked at again
+    "fleet facts command bridge",  # the jobs of the modules
+)
+
 
 def part_of(path: Path) -> str:
     return path.relative_to(UTILS / "_lxc").parts[0].replace(".py", "")
@@ -38,13 +54,27 @@ def part_of(path: Path) -> str:
 def imports(path: Path) -> Iterator[str]:
     """The full dotted name of everything that the file imports, inside functions too."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            name = ".".join(filter(None, (base, node.module)))
-            yield from (f"{name}.{alias.name}".replace("ansible_collections.hostkit.lxc.", "") for alias in node.names)
+    yield from (name for name, _when in names_imported(ast.parse(path.read_bytes()), package))
+
+
+def names_imported(node: ast.AST, package: tuple[str, ...], when: str = LOAD) -> Iterator[tuple[str, str]]:
+    """The names below this node, each with when it is imported."""
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, when) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+        name = ".".join(filter(None, (base, node.module)))
+        yield from ((f"{name}.{alias.name}".replace("ansible_collections.hostkit.lxc.", ""), when) for alias in node.names)
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) and when == LOAD:
+        when = CALL
+    elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        for child in node.body:
+            yield from names_imported(child, package, TYPE)
+        for child in node.orelse:
+            yield from names_imported(child, package, when)
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from names_imported(child, package, when)
 
 
 def parts_imported(path: Path) -> set[str]:
@@ -58,6 +88,89 @@ def test_no_import_points_up_or_sideways(path: Path) -> None:
     if part in (MANIFEST, "runtime", "__init__"):
         return
     assert parts_imported(path) - {part} - LEAVES <= MAY_IMPORT[part]
+
+
+Edge = tuple[str, str, str]
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(UTILS / "_lxc"))
+
+
+def edges() -> Iterator[Edge]:
+    """(file, file that it imports, when), by their paths below _lxc; without the manifest, which is never run."""
+    files = [path for path in FILES if path.name != "__init__.py" and part_of(path) != MANIFEST]
+    by_name = {".".join(path.relative_to(ROOT).with_suffix("").parts): short(path) for path in files}
+    for path in files:
+        for name, when in names_imported(ast.parse(path.read_bytes()), path.relative_to(ROOT).parts[:-1]):
+            target = by_name.get(name) or by_name.get(name.rpartition(".")[0])
+            if target:
+                yield short(path), target, when
+
+
+def circle(found: Iterable[Edge]) -> list[str]:
+    """The files of one circle, in their order; empty where there is none."""
+    below: dict[str, set[str]] = {}
+    for source, target, _when in found:
+        below.setdefault(source, set()).add(target)
+    done: set[str] = set()
+    for start in sorted(below):
+        way = _way_back(start, below, [], done)
+        if way:
+            return way
+    return []
+
+
+def _way_back(file: str, below: Mapping[str, set[str]], way: list[str], done: set[str]) -> list[str]:
+    if file in way:
+        return [*way[way.index(file) :], file]
+    if file in done:
+        return []
+    for target in sorted(below.get(file, ())):
+        back = _way_back(target, below, [*way, file], done)
+        if back:
+            return back
+    done.add(file)
+    return []
+
+
+@pytest.mark.parametrize("when", [(LOAD,), (LOAD, CALL), (LOAD, CALL, TYPE)], ids=" ".join)
+def test_no_files_import_each_other_in_a_circle(when: tuple[str, ...]) -> None:
+    assert circle(edge for edge in edges() if edge[2] in when and edge not in AGAINST_ORDER) == []
+
+
+@pytest.mark.parametrize("edge", AGAINST_ORDER, ids=" ".join)
+def test_what_points_against_the_order_is_there_and_would_be_a_circle(edge: Edge) -> None:
+    assert edge in set(edges())
+    assert circle([*(other for other in edges() if other not in AGAINST_ORDER), edge])
+
+
+def test_the_files_of_reconcile_have_their_roles() -> None:
+    rows = {f"reconcile/{name}.py": number for number, row in enumerate(RECONCILE) for name in row.split()}
+    assert set(rows) == {short(path) for path in FILES if part_of(path) == "reconcile" and path.name != "__init__.py"}
+    assert [edge for edge in edges() if edge[0] in rows and edge[1] in rows and rows[edge[0]] < rows[edge[1]]] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from . import b", [("p.a.b", LOAD)]),
+        ("from ..c import d", [("p.c.d", LOAD)]),
+        ("class X:\n def f(self):\n  from .b import y", [("p.a.b.y", CALL)]),
+        ("try:\n import b\nexcept OSError: pass", [("b", LOAD)]),
+        ("if TYPE_CHECKING:\n from .b import y\nelse:\n from .c import y", [("p.a.b.y", TYPE), ("p.a.c.y", LOAD)]),
+        ("def f():\n if typing.TYPE_CHECKING:\n  from . import b", [("p.a.b", TYPE)]),
+    ],
+)
+def test_when_an_import_happens(source: str, expected: list[tuple[str, str]]) -> None:
+    assert list(names_imported(ast.parse(source), ("p", "a"))) == expected
+
+
+def test_a_circle_is_found() -> None:
+    line = [("a", "b", LOAD), ("b", "c", LOAD), ("a", "c", CALL), ("d", "b", TYPE)]
+    assert circle(line) == []
+    assert circle([*line, ("c", "b", CALL)]) == ["b", "c", "b"]
+    assert circle([*line, ("c", "d", LOAD)]) == ["b", "c", "d", "b"]
 
 
 def test_leaves_import_nothing_but_leaves() -> None:

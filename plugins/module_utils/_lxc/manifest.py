@@ -217,13 +217,14 @@ def reconcile() -> tuple[object, ...]:
         inside,
         missing,
         observe,
+        observe_config,
         options,
+        parameters,
         plan,
         reconciliation,
         removal,
         settled,
-        wait,
-        work,
+        task,
     )
 
     return (
@@ -239,14 +240,21 @@ def reconcile() -> tuple[object, ...]:
         inside,
         missing,
         observe,
+        observe_config,
         options,
+        parameters,
         plan,
         reconciliation,
         removal,
         settled,
-        wait,
-        work,
+        task,
     )
+
+
+def reconcile_verbs() -> tuple[object, ...]:
+    from .reconcile import verbs, wait, work
+
+    return verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import items, parser
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.model import Network
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError, NotFound
 
@@ -261,7 +261,7 @@ def test_pairs_carry_a_config_to_another_process() -> None:
 )
 def test_items_are_printed_as_by_lxc(line: str, key: str, printed: str) -> None:
     """A few, for where the oracle is not; it compares all."""
-    assert parser.loads(line).item(key) == printed
+    assert items.item(parser.loads(line), key) == printed
 
 
 def test_what_is_wrong_can_be_passed_over_and_is_told(tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, observe
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired, Observed
 
 STANDS = {
-    "absent": observe.Observed("absent"),
-    "stopped": observe.Observed("defined", "STOPPED"),
-    "running": observe.Observed("defined", "RUNNING"),
-    "frozen": observe.Observed("defined", "FROZEN"),
-    "half-made": observe.Observed("half-made"),
+    "absent": Observed("absent"),
+    "stopped": Observed("defined", "STOPPED"),
+    "running": Observed("defined", "RUNNING"),
+    "frozen": Observed("defined", "FROZEN"),
+    "half-made": Observed("half-made"),
 }
 WHERE = paths.container("p1", "/nowhere")
 
@@ -93,13 +93,13 @@ def test_the_changes_lead_from_what_is_to_what_is_wanted(wanted, stands):
 
 
 def test_snapshots_stand_against_absent():
-    observed = observe.Observed("defined", "STOPPED", snapshots=("snap0", "snap1"))
+    observed = Observed("defined", "STOPPED", snapshots=("snap0", "snap1"))
     with pytest.raises(errors.InUse, match="snap0, snap1"):
         container.plan(Desired(WHERE, "absent"), observed, Recorder())
     assert len(container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder()).changes) == 1
 
 
 def test_clones_stand_against_absent():
-    observed = observe.Observed("defined", "RUNNING", clones=("c1", "c2"))
+    observed = Observed("defined", "RUNNING", clones=("c1", "c2"))
     with pytest.raises(errors.InUse, match="c1, c2 are clones"):
         container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder())

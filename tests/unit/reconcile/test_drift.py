@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe, settled
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe_config, settled, verbs
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
 TEXT = """\
 # kept
@@ -30,7 +31,7 @@ def wanted(**params):
 
 
 def plan(text=TEXT, state="STOPPED", running=None, **params):
-    return container.plan(wanted(**params), observe.Observed("defined", state, text, running or {}), VERBS)
+    return container.plan(wanted(**params), Observed("defined", state, text, running or {}), VERBS)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_it_is_pending_still_when_the_file_is_right_already():
 )
 def test_restart_if_needed(state, stands, words):
     said = {"state": state, "hostname": "m1", "restart": "if_needed"}
-    observed = observe.Observed("defined", stands, TEXT, {"lxc.uts.name": "old"})
+    observed = Observed("defined", stands, TEXT, {"lxc.uts.name": "old"})
     planned = container.plan(wanted(**said), observed, VERBS)
     assert [change.apply() for change in planned.changes] == words
     assert planned.pending_restart == ()
@@ -112,13 +113,13 @@ def test_lists_are_compared_as_lists():
     running = {"lxc.cap.drop": "mknod\nsys_time\n"}
     assert (
         plan(TEXT + "lxc.cap.drop = mknod sys_time\n", state="RUNNING", config={"lxc.cap.drop": ["mknod", "sys_time"]}, running=running)
-        == container.Plan()
+        == verbs.Plan()
     )
 
 
 def test_keys_that_are_read_from_the_file_are_never_pending():
     said = wanted(config={"lxc.start.auto": 1, "lxc.group": ["a"], "lxc.tty.max": 2}, network=[{"type": "veth"}])
-    assert settled._named_keys(said, TEXT) == [
+    assert observe_config._named_keys(said, TEXT) == [
         "lxc.tty.max", "lxc.net.0.type", "lxc.net.0.link", "lxc.net.0.flags", "lxc.net.0.hwaddr",
     ]  # fmt: skip
 
@@ -130,7 +131,7 @@ def test_a_file_that_is_not_utf8_survives(tmp_path):
         stream.write(b"# \xff\nlxc.tty.max = 1\n")
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import effects
 
-    text = settled.read_config(one)
+    text = observe_config.read_config(one)
     effects.replace(one.config, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config))
     with open(one.config, "rb") as stream:
         assert stream.read() == b"# \xff\nlxc.tty.max = 2\n"

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import evidence, info
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, observe, work
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, work
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
 
 class Stopped(NamedTuple):
@@ -30,7 +31,7 @@ class World:
 
     def observe(self, wanted):
         state = self.states.get(wanted.container.name, "ABSENT")
-        return observe.Observed("absent") if state == "ABSENT" else observe.Observed("defined", state)
+        return Observed("absent") if state == "ABSENT" else Observed("defined", state)
 
     def summary(self, one):
         return {"name": one.name, "state": self.states.get(one.name, "ABSENT")}

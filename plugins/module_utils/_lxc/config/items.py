@@ -12,12 +12,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from . import keys, values
-
-if TYPE_CHECKING:
-    from .model import Config
+from .model import Config
 
 _NUMBERS = ("bool", "int", "uint", "positive", "u16", "bridge_vlan")
 # What LXC prints for what is not set. That of ipvlan.mode is really l2, whatever the manual says.
@@ -40,6 +38,7 @@ _NO_NEWLINE_AT_END = ("idmap", "ipv4", "ipv6", "ipv4_route", "ipv6_route", "brid
 
 
 def item(config: Config, key: str) -> Optional[str]:
+    """None where LXC answers with an error or nothing."""
     match = keys.find(key)
     if match is None or match.name == "lxc.include":
         return None

@@ -139,12 +139,6 @@ class Config:
         """The type of the network with that number; None: there is none."""
         return self._type(index) if any(match.index == index for match, _value in self._lines) else None
 
-    def item(self, key: str) -> Optional[str]:
-        """What LXC's get_config_item prints for it (command 7); None where LXC answers with an error or nothing."""
-        from . import items
-
-        return items.item(self, key)
-
     @property
     def networks(self) -> list[Network]:
         return [self._network(index) for index in sorted({match.index for match, _value in self._lines if match.index >= 0})]

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..cgroup import layout
-from ..config import parser
+from ..config import items, parser
 from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
@@ -178,7 +178,7 @@ def _config_item(client: Client, _request: Request, payload: bytes) -> Answer:
     key = protocol.unpack_text(payload)
     record = client.record
     config = parser.from_pairs(record.config_pairs(), record.container.config)
-    value = places.net_item(record.links, key) or config.item(key)
+    value = places.net_item(record.links, key) or items.item(config, key)
     return Answer(-1) if value is None else Answer(0, payload=protocol.pack_text(value))
 
 

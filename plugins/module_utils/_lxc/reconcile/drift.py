@@ -11,20 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ..config import edit, keys, lines, parser
-from .desired import Desired, NetworkSection
-from .observe import Observed
+from ..config import edit, items, keys, lines, parser
+from .desired import Desired, NetworkSection, Observed
 from .plan import Change
-from .settled import PlannedConfig
+from .verbs import Plan
 
 
-def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired], object]) -> PlannedConfig:
+def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired], object]) -> Plan:
     """The change of the config file, if any, what of it waits for a restart, and the file's text before and after."""
     one = desired.container
     before, after = observed.text, new_text(observed.text, desired, one.config)
     waiting = tuple(pending(observed.running, after, one.config))
     if after == before:
-        return (), waiting, "", ""
+        return Plan(pending_restart=waiting)
     keys = changed_keys(before, after)
     old, new = _values(before), _values(after)
     change = Change(
@@ -34,7 +33,7 @@ def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired],
         f"change {', '.join(keys) or 'lines'} in {one.config}",
         partial(write, desired),
     )
-    return (change,), waiting, before, after
+    return Plan((change,), waiting, before, after)
 
 
 def _shown_values(keys: Sequence[str], values: Mapping[str, list[str]]) -> list[str]:
@@ -46,7 +45,7 @@ def pending(running: Mapping[str, str | None], text: str, file: str) -> list[str
     if not running:
         return []
     config = parser.loads(text, file)
-    return [key for key, value in running.items() if _plain(value) != _plain(config.item(key))]
+    return [key for key, value in running.items() if _plain(value) != _plain(items.item(config, key))]
 
 
 def _plain(value: str | None) -> list[str]:

@@ -58,11 +58,11 @@ class Effects:
     def write_config(self, desired: Desired) -> object:
         """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""
         from ..lifecycle import lock
-        from . import drift, settled
+        from . import drift, observe_config
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
-            replace(one.config, drift.new_text(settled.read_config(one), desired, one.config))
+            replace(one.config, drift.new_text(observe_config.read_config(one), desired, one.config))
         return None
 
     def start(self, desired: Desired) -> object:

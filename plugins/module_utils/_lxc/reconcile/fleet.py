@@ -11,50 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..errors import LxcError, StepError
+from ..errors import LxcError
 from ..lifecycle import info
 from ..paths import check_lxc_path
 from . import container
-from .desired import Desired, default_lxc_path, desired
-from .observe import Observed, observe
-from .plan import Change, Report
-
-
-class Task:
-    """One container on its way: what is planned, what was done, what went wrong."""
-
-    def __init__(self, desired: Desired) -> None:
-        self.desired = desired
-        self.observed = Observed("absent")
-        self.plan = container.Plan()
-        self.done: list[Change] = []
-        self.actions: list[str] = []
-        self.warnings: list[str] = []
-        self.error: LxcError | None = None
-
-    @property
-    def name(self) -> str:
-        return self.desired.container.name
-
-    def attempt(self, act: Callable[[Task], None]) -> None:
-        """Do it unless something failed before; keep the failure."""
-        if self.error is not None:
-            return
-        try:
-            act(self)
-        except LxcError as error:
-            self.error = error
-        except OSError as error:
-            self.error = StepError.from_os("system", "Use", str(error.filename or self.name), error)
-
-    def error_values(self) -> dict[str, object]:
-        return {**self.error.details(), "error": type(self.error).__name__} if self.error else {}
+from .desired import Desired
+from .observe import observe
+from .parameters import default_lxc_path, desired
+from .plan import Report
+from .task import Task
+from .verbs import Verbs
 
 
 class Fleet:
     """A `Job` for several containers. `start` starts all that are to be started by one request; the monitor's, when it is None."""
 
-    def __init__(self, wanted: Sequence[Desired], verbs: container.Verbs, start: Callable[[Sequence[Task]], None] | None = None) -> None:
+    def __init__(self, wanted: Sequence[Desired], verbs: Verbs, start: Callable[[Sequence[Task]], None] | None = None) -> None:
         self._tasks = [Task(desired) for desired in wanted]
         self._verbs = verbs
         self._start = start

@@ -7,37 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
 
 from ..errors import TimedOut
 from ..paths import Container
 from ..wire import query
 from ..wire.protocol import State
-from .desired import NOTHING, Desired
+from .desired import NOTHING, Desired, Observed
 
 # On the way from one lasting state to another; what follows is not known before it is there.
 _PASSING = (State.STARTING, State.STOPPING, State.ABORTING, State.FREEZING)
 _SETTLE = 30.0
-
-
-class Observed(NamedTuple):
-    """`existence` is absent, half-made or defined; `state` is LXC's word, STOPPED when nothing runs.
-
-    `text` is the config file, read only when the task says something about it; `running` holds what the monitor
-    says of the keys that the task says something about.
-    """
-
-    existence: str
-    state: str = "STOPPED"
-    text: str = ""
-    running: Mapping[str, str | None] = NOTHING
-    snapshots: tuple[str, ...] = ()
-    clones: tuple[str, ...] = ()
-
-    @property
-    def runs(self) -> bool:
-        return self.state != "STOPPED"
 
 
 def observe(desired: Desired) -> Observed:
@@ -51,7 +30,7 @@ def observe(desired: Desired) -> Observed:
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     if existence != "defined" or not desired.says_config:
         return Observed(existence, state.name)
-    from .settled import read_config, running_items
+    from .observe_config import read_config, running_items
 
     text = read_config(one)
     return Observed(existence, state.name, text, NOTHING if state is State.STOPPED else running_items(desired, text))

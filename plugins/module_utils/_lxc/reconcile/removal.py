@@ -8,10 +8,9 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import InUse
-from .container import RUN, Plan, Verbs, steps
-from .desired import Desired
-from .observe import Observed
+from .desired import Desired, Observed
 from .plan import Change
+from .verbs import RUN, Plan, Verbs, steps
 
 
 def plan_removal(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:

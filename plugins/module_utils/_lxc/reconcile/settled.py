@@ -9,51 +9,12 @@ A no is no answer, but the order to look closer: of what is here in another form
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Tuple
+from typing import NamedTuple
 
 from ..config import keys, parser
-from ..errors import ConfigError, LxcError, NotFound
-from ..paths import Container
-from ..wire import query
-from .desired import Desired
-from .observe import Observed
-from .plan import Change
-
-if TYPE_CHECKING:
-    from .container import Verbs
-
-# The changes, the keys that wait for a restart, the file's text before and after them.
-PlannedConfig = Tuple[Tuple[Change, ...], Tuple[str, ...], str, str]
-# Read from the file whenever they are needed: a running container has no value of its own for them.
-_NEVER_PENDING = ("lxc.start.", "lxc.group", "lxc.ephemeral", "lxc.hook.clone", "lxc.hook.destroy", "lxc.log.", "lxc.include")
-
-
-def read_config(one: Container) -> str:
-    """The config file as text; what is not UTF-8 in it survives."""
-    try:
-        return parser.read(one.config)
-    except FileNotFoundError:
-        raise NotFound(f"{one.config} does not exist") from None
-
-
-def running_items(desired: Desired, text: str) -> dict[str, str | None]:
-    """The monitor's value for each key that the task says something about, those of its networks included; None where it has none."""
-    found: dict[str, str | None] = {}
-    for key in _named_keys(desired, text):
-        try:
-            found[key] = query.config_item(desired.container, key)
-        except LxcError:  # it ended meanwhile, or does not know the key: then nothing is pending for it
-            continue
-    return found
-
-
-def _named_keys(desired: Desired, text: str) -> list[str]:
-    named = [key for key in desired.config if not key.startswith(_NEVER_PENDING) and keys.find(key)]
-    if desired.networks is not None:
-        here = [entry.key for entry in parser.parse(text, desired.container.config, []).entries if entry.key.startswith("lxc.net.")]
-        wanted = [f"lxc.net.{index}.{word}" for index, section in enumerate(desired.networks) for word in section]
-        named += list(dict.fromkeys(here + wanted))
-    return named
+from ..errors import ConfigError
+from .desired import Desired, Observed
+from .verbs import Plan, Verbs
 
 
 class Own(NamedTuple):
@@ -86,10 +47,10 @@ def own(text: str, file: str) -> Own | None:
     return None if problems else Own(found, frozenset(entry.unknown for entry in entries), frozenset(certain), "lxc.include" in found)
 
 
-def plan_config(desired: Desired, observed: Observed, verbs: Verbs) -> PlannedConfig:
+def plan_config(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """As `drift.plan_config`, which is loaded when it looks as if there was something to do."""
     if is_settled(desired, observed.running, observed.text):
-        return (), (), "", ""
+        return Plan()
     from . import drift
 
     return drift.plan_config(desired, observed, verbs.write_config)

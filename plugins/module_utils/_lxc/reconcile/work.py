@@ -14,15 +14,16 @@ from collections.abc import Callable, Sequence
 from ..errors import LxcError, StepError
 from ..lifecycle import evidence
 from . import container
-from .fleet import Task
 from .observe import observe
 from .plan import Change, Diff
 from .reconciliation import fields_diff, verify
+from .task import Task
+from .verbs import Verbs
 
 THREADS = 16
 
 
-def carry_out(tasks: Sequence[Task], verbs: container.Verbs, start: Callable[[Sequence[Task]], None] | None) -> None:
+def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Task]], None] | None) -> None:
     """Whatever is planned. What goes wrong stays with its task."""
     _each(tasks, lambda task: _do(task, task.plan.before))
     starting = [task for task in tasks if task.plan.start and task.error is None]
@@ -65,7 +66,7 @@ def _stopped(outcome: object) -> str:
     return f"by {signal}" if signal else str(how)
 
 
-def _finish(task: Task, verbs: container.Verbs) -> None:
+def _finish(task: Task, verbs: Verbs) -> None:
     _do(task, task.plan.after)
     if task.desired.wait_for:
         from . import wait
@@ -75,7 +76,7 @@ def _finish(task: Task, verbs: container.Verbs) -> None:
         _verify(task, verbs)
 
 
-def _verify(task: Task, verbs: container.Verbs) -> None:
+def _verify(task: Task, verbs: Verbs) -> None:
     """Observe again; `restarted` is by then the same as `started`."""
     desired = task.desired
     again = desired._replace(state="started") if desired.state == "restarted" else desired

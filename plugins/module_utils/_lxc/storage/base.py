@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -57,3 +59,13 @@ class Backend(Protocol):
 
     def snapshot(self, target: Container) -> Copied:
         """A cheap copy that shares the source's blocks or files."""
+
+
+def make_root_directory(path: str) -> None:
+    """An empty directory of mode 0755, never through a symbolic link in its last place."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode) or os.listdir(path):
+            raise
+    os.chmod(path, 0o755)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 
 from ..errors import BadValue, StepError
 from ..kernel import libc, mount
 from ..paths import Container
-from .base import Copied
+from .base import Copied, make_root_directory
 
 
 class Dir:
@@ -83,16 +82,6 @@ class Dir:
         from .overlayfs import Overlayfs
 
         return Overlayfs.over([self._path], target)
-
-
-def make_root_directory(path: str) -> None:
-    """An empty directory of mode 0755, never through a symbolic link in its last place."""
-    try:
-        os.mkdir(path, 0o755)
-    except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(path).st_mode) or os.listdir(path):
-            raise
-    os.chmod(path, 0o755)
 
 
 def attach(tree_fd: int, target: str) -> None:

@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from ..errors import BadValue
 from ..kernel import libc, mount
 from ..paths import Container
-from .base import Copied
-from .dir import make_root_directory
+from .base import Copied, make_root_directory
 
 _PREFIXES = ("overlayfs:", "overlay:")
 # The kernel splits its options at these; nobody names a directory so, and LXC does not escape them.

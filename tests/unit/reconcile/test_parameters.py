@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.checks import check_condition
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import desired
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
 
 def wanted(**params):

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a task's parameters to what it wants of each container. Bad values are refused here, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import BadValue
+from ..paths import LXC_CONF, LXC_PATH, Container, container
+from .desired import NOTHING, STOP_TIMEOUT, WAIT_TIMEOUT, ConfigChanges, Desired, NetworkSection
+
+# Options that end in lines of the config; without any of them no code of the config language is loaded.
+CONFIG_OPTIONS = (
+    "config", "container_config", "hostname", "arch", "network", "mounts", "hooks", "autostart", "capabilities",
+    "environment", "cgroup", "apparmor_profile", "seccomp_profile", "selinux_context",
+)  # fmt: skip
+# Options whose values are looked at before anything is done; what most tasks say needs no look.
+CHECKED = (
+    "template_options", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "container_command",
+)  # fmt: skip
+
+
+def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:
+    """One for each name, in the order named. Raises BadValue for whatever cannot be meant."""
+    names = list(dict.fromkeys(params["name"]))
+    if not names:
+        raise BadValue("name", [], "at least one name")
+    containers = [container(name, lxc_path) for name in names]
+    several = len(containers) > 1
+    return [_one(params, one, several) for one in containers]
+
+
+def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
+    config: ConfigChanges = {}
+    networks: Sequence[NetworkSection] | None = None
+    if any(option in params for option in CONFIG_OPTIONS):
+        from . import options
+
+        config, networks = options.collect(params, one.name, several)
+    backing_options: Mapping[str, str] = NOTHING
+    if any(option in params for option in CHECKED) or not params.get("template", "none").isalpha():
+        from . import checks
+
+        checks.check(params)
+        backing_options = checks.backing_options(params, one.name, several)
+    return Desired(
+        container=one,
+        state=params.get("state", "started"),
+        template=params.get("template"),
+        template_options=params.get("template_options", NOTHING),
+        backing_store=params.get("backing_store"),
+        backing_options=backing_options,
+        config=config,
+        networks=networks,
+        stop_timeout=float(params.get("stop_timeout", STOP_TIMEOUT)),
+        wait_for=tuple(params.get("wait_for", ())),
+        wait_timeout=float(params.get("wait_timeout", WAIT_TIMEOUT)),
+        restart_if_needed=params.get("restart", "never") == "if_needed",
+        delete_snapshots=bool(params.get("delete_snapshots")),
+        log_file=params.get("log_file", ""),
+        log_level=params.get("log_level") or params.get("container_log_level", ""),
+    )
+
+
+def default_lxc_path() -> str:
+    """Where the containers are when nobody says."""
+    if not os.path.lexists(LXC_CONF):
+        return LXC_PATH
+    from ..lifecycle import hostconf
+
+    return hostconf.lxc_path()

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done to a container, and a plan of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from .desired import Desired
+from .plan import Change
+
+
+class Verbs(Protocol):
+    """What can be done to a container. A plan only names these; `effects.py` has the real ones."""
+
+    def create(self, desired: Desired) -> object: ...
+
+    def destroy(self, desired: Desired) -> object: ...
+
+    def write_config(self, desired: Desired) -> object: ...
+
+    def start(self, desired: Desired) -> object: ...
+
+    def stop(self, desired: Desired) -> object: ...
+
+    def freeze(self, desired: Desired) -> object: ...
+
+    def thaw(self, desired: Desired) -> object: ...
+
+
+class Plan(NamedTuple):
+    """Three stretches: what comes before the start, the start (one request for all containers of a task), what follows it."""
+
+    before: tuple[Change, ...] = ()
+    pending_restart: tuple[str, ...] = ()
+    config_before: str = ""
+    config_after: str = ""
+    start: Change | None = None
+    after: tuple[Change, ...] = ()
+
+    @property
+    def changes(self) -> list[Change]:
+        return [*self.before, *([self.start] if self.start else []), *self.after]
+
+
+# What is done to the run state, for each state that a container can have. `restart` is stop and start.
+RUN: dict[str, dict[str, tuple[str, ...]]] = {
+    "present": {},
+    "absent": {"RUNNING": ("stop",), "FROZEN": ("stop",)},
+    "started": {"STOPPED": ("start",), "FROZEN": ("thaw",)},
+    "stopped": {"RUNNING": ("stop",), "FROZEN": ("stop",)},
+    "restarted": {"STOPPED": ("start",), "RUNNING": ("stop", "start"), "FROZEN": ("stop", "start")},
+    "frozen": {"STOPPED": ("start", "freeze"), "RUNNING": ("freeze",)},
+}
+_AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
+
+
+def steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
+    changes = []
+    for word in words:
+        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(getattr(verbs, word), desired)))
+        state = _AFTER[word]
+    return changes
