@@ -22,9 +22,9 @@ def cgroup() -> tuple[object, ...]:
 
 
 def config() -> tuple[object, ...]:
-    from .config import diff, edit, items, keys, lines, model, parser, values, writer
+    from .config import edit, items, keys, lines, model, parser, values, writer
 
-    return diff, edit, items, keys, lines, model, parser, values, writer
+    return edit, items, keys, lines, model, parser, values, writer
 
 
 def kernel() -> tuple[object, ...]:

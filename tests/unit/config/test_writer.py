@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import diff, parser, writer
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser, writer
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 
@@ -40,10 +40,3 @@ def test_a_new_config() -> None:
 def test_what_lxc_would_not_load_is_not_written(key: str, value: str) -> None:
     with pytest.raises(ConfigError):
         writer.render([(key, value)])
-
-
-def test_a_diff() -> None:
-    assert diff.unified("a\nb\n", "a\nb\n", "/x") == ""
-    assert diff.unified("a\nb\n", "a\nc\n", "/x") == "--- /x\n+++ /x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"
-    shown = diff.unified("a\nb", "a\nb\n\x0cc\n", "/x")
-    assert shown == "--- /x\n+++ /x\n@@ -1,2 +1,3 @@\n a\n-b\n\\ No newline at end of file\n+b\n+\x0cc\n"
