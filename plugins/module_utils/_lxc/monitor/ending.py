@@ -13,26 +13,42 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..kernel import process
 from ..lifecycle import ledger
+from ..paths import Container
 from ..wire.protocol import State
 from . import launcher, notify, state
-from .loop import READ, say
-from .record import Record
-
-if TYPE_CHECKING:
-    from .supervise import Supervisor
+from .link import Link
+from .loop import READ, Loop, say
+from .record import Record, Waiter
 
 _REBOOT = 600.0  # seconds that the start of a reboot may take
 _AGAIN = 1.0
 
 
+class Starts(Protocol):
+    """What of a `Supervisor` is used here."""
+
+    loop: Loop
+    link: Link
+    root_mount: str
+    records: dict[Container, Record]
+
+    def set_state(self, record: Record, state: State) -> None: ...
+
+    def watch_process(self, pid: int, pidfd: int, act: Callable[[int], None], is_new: bool = False) -> None: ...
+
+    def enqueue(self, record: Record, timeout: float) -> None: ...
+
+    def start(self, container: Container, timeout: float, log_file: str, log_level: str, waiter: Waiter) -> None: ...
+
+
 class Ending:
     """Of every container of a supervisor."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Starts) -> None:
         self.supervisor = supervisor
         self.loop, self.link = supervisor.loop, supervisor.link
 

@@ -13,12 +13,9 @@ import os
 import signal
 import socket
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..kernel import process
-
-if TYPE_CHECKING:
-    from .keeper import Keeper
 
 Held = dict[str, dict[str, int]]  # key -> name -> descriptor
 
@@ -36,13 +33,11 @@ def descriptors(held: Held) -> list[int]:
     return [fd for names in held.values() for fd in names.values()]
 
 
-def execute(keeper: Keeper, command: Sequence[str]) -> str:
+def execute(left: Handover, command: Sequence[str]) -> str:
     """Become that program; returns only when it cannot be executed, with the reason. A signal to end waits meanwhile."""
-    if keeper.end is None:
-        return "the monitor has gone"
-    table = {"child": keeper.child, "end": keeper.end.fileno(), "held": keeper.held, "statuses": list(keeper.statuses.items())}
+    table = {"child": left.child, "end": left.end_fd, "held": left.held, "statuses": list(left.statuses.items())}
     table_fd = os.memfd_create("hostkit-keeper")
-    passed = [table_fd, keeper.end.fileno(), *descriptors(keeper.held)]
+    passed = [table_fd, left.end_fd, *descriptors(left.held)]
     try:
         os.write(table_fd, json.dumps(table).encode())
         _inherit(passed, True)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn, Optional
 
 from ..kernel import process, sockets
 from . import handover
-from .handover import Held
+from .handover import Handover, Held
 from .loop import say
 
 RESTART = 75  # the exit status of a monitor that wants another in its place
@@ -158,7 +158,12 @@ class Keeper:
         if "reap" in message:
             self._reap()
         if "exec" in message:
-            self._tell({"failed": handover.execute(self, message["exec"])})
+            self._tell({"failed": self._execute(message["exec"])})
+
+    def _execute(self, command: Sequence[str]) -> str:
+        if self.end is None:
+            return "the monitor has gone"
+        return handover.execute(Handover(self.child, self.end.fileno(), self.held, self.statuses), command)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._unsent.append(message)

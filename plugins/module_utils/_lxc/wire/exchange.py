@@ -18,8 +18,17 @@ from . import connection, protocol
 from .protocol import Command, NotRunning, ProtocolError
 
 TIMEOUT = 10.0
-# What can be asked twice: it changes nothing.
-_QUESTIONS = tuple(command for command in Command if command.name.startswith("GET_") and command != Command.GET_TTY_FD)
+# What can be asked twice, since it changes nothing, and is never answered by the end of the connection alone.
+_QUESTIONS = (
+    Command.GET_STATE,
+    Command.GET_INIT_PID,
+    Command.GET_CLONE_FLAGS,
+    Command.GET_CONFIG_ITEM,
+    Command.GET_INIT_PIDFD,
+    Command.GET_DEVPTS_FD,
+    Command.GET_CGROUP_CTX,
+    Command.GET_CGROUP_FD,
+)
 
 
 class Refused(LxcError):
