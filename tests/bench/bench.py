@@ -40,17 +40,18 @@ def median(samples: list[float]) -> float:
 
 
 class Row:
-    """Samples of both sides in milliseconds."""
+    """Samples of both sides, in milliseconds unless another unit is said."""
 
-    def __init__(self, name: str, peer: str) -> None:
-        self.name, self.peer = name, peer
+    def __init__(self, name: str, peer: str, unit: str = "ms") -> None:
+        self.name, self.peer, self.unit = name, peer, unit
         self.ours: list[float] = []
         self.theirs: list[float] = []
 
     def line(self) -> str:
         ratio = median(self.ours) / median(self.theirs)
         ours, theirs = (f"{median(s):8.1f} [{min(s):.1f}-{max(s):.1f}]" for s in (self.ours, self.theirs))
-        return f"{self.name:<52} {ours:>26} ms   {self.peer:<34} {theirs:>26} ms   ratio {ratio:.3f}   n={len(self.ours)}"
+        both = f"{ours:>26} {self.unit:<3}  {self.peer:<34} {theirs:>26} {self.unit:<3}"
+        return f"{self.name:<62} {both}  ratio {ratio:.3f}   n={len(self.ours)}"
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -180,6 +181,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=15)
     parser.add_argument("--containers", type=int, default=50)
     parser.add_argument("--peer-ansible", default=os.environ.get("HOSTKIT_PEER_ANSIBLE", ""))
+    parser.add_argument(
+        "--target-python", default=sys.executable, help="a task's Python, not the bench's own, for the memory of the monitor"
+    )
+    parser.add_argument("--only", default="", help="rows whose function has this in its name")
     arguments = parser.parse_args()
     load_collection()
     rows: list[Row] = []
@@ -187,8 +192,9 @@ def main() -> None:
         os.chmod(directory, 0o755)
         lxc_path = Path(directory)
         try:
-            rows += bench_start_and_attach(lxc_path, arguments.count)
-            rows += bench_tasks(lxc_path, max(3, arguments.count // 3), arguments.containers, arguments.peer_ansible)
+            for name, bench in benches(lxc_path, arguments).items():
+                if arguments.only in name:
+                    rows += bench()
         finally:
             stop_all(lxc_path)
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}; median [min-max]")
@@ -196,12 +202,28 @@ def main() -> None:
         print(row.line())
 
 
+def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
+    """Each by its name, in order: what measures memory goes first, in a monitor that has done nothing else."""
+    import fleet
+
+    few, many, peer = max(3, arguments.count // 3), arguments.containers, arguments.peer_ansible
+    return {
+        "memory": lambda: fleet.bench_memory(lxc_path, many, arguments.target_python),
+        "start_and_attach": lambda: bench_start_and_attach(lxc_path, arguments.count),
+        "tasks": lambda: bench_tasks(lxc_path, few, many, peer),
+        "list": lambda: fleet.bench_list(lxc_path, 2 * many, arguments.count),
+        "freeze": lambda: fleet.bench_freeze(lxc_path, 100),
+        "debian": lambda: fleet.bench_debian(lxc_path, few),
+        "create": lambda: fleet.bench_create(lxc_path, many, tasks, peer),
+    }
+
+
 def stop_all(lxc_path: Path) -> None:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 
-    for name in sorted(path.name for path in lxc_path.iterdir()):
+    for name in sorted(path.parent.name for path in lxc_path.glob("*/config")):
         container = paths.container(name, str(lxc_path))
         try:
             client.stop(container)
@@ -211,4 +233,5 @@ def stop_all(lxc_path: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["bench"] = sys.modules["__main__"]
     main()

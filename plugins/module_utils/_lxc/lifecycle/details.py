@@ -9,10 +9,11 @@ import os
 
 from ..errors import ConfigError, LxcError
 from ..paths import Container, is_name
-from ..wire.exchange import TIMEOUT, ask_fd
-from ..wire.protocol import CgroupFd, Command
+from ..wire.exchange import TIMEOUT, ask
+from ..wire.protocol import CGROUP_MAX_FDS, CgroupCtx, Command
 from .info import summary
 
+_COUNTERS = ("memory.current", "memory.usage_in_bytes", "cpu.stat", "cpuacct.usage")
 _PROBLEMS = 10  # lines of a broken config that are named
 
 
@@ -77,30 +78,34 @@ def backing_store(rootfs: str) -> str:
 
 def usage(one: Container) -> dict[str, object]:
     """Memory in bytes and cpu time in seconds, as its cgroups count them; None where the host does not count."""
-    memory = _counter(one, "memory", "memory.current") or _counter(one, "memory", "memory.usage_in_bytes")
-    microseconds = _counter(one, "cpu", "cpu.stat")  # v2: its first line is `usage_usec N`
+    said = _counters(one)
+    memory = said.get("memory.current") or said.get("memory.usage_in_bytes", "")
+    microseconds = said.get("cpu.stat", "")  # v2: its first line is `usage_usec N`
     if microseconds.startswith("usage_usec"):
         cpu: float | None = int(microseconds.split()[1]) / 1e6
     else:
-        nanoseconds = _counter(one, "cpuacct", "cpuacct.usage")
+        nanoseconds = said.get("cpuacct.usage", "")
         cpu = int(nanoseconds) / 1e9 if nanoseconds.isdigit() else None
     return {"memory_bytes": int(memory) if memory.isdigit() else None, "cpu_seconds": None if cpu is None else round(cpu, 3)}
 
 
-def _counter(one: Container, controller: str, file: str) -> str:
-    """What the file says, "" when there is none: another version of cgroups, or a controller that is off."""
+def _counters(one: Container) -> dict[str, str]:
+    """What these files say, in whichever of its cgroups they are: the versions of cgroups have different ones. One question for all."""
     try:
-        directory_fd = ask_fd(one, Command.GET_CGROUP_FD, TIMEOUT, CgroupFd(controller=controller).pack())
+        fds = ask(one, Command.GET_CGROUP_CTX, TIMEOUT, payload=CgroupCtx().pack(), max_fds=CGROUP_MAX_FDS).fds
     except LxcError:
-        return ""
-    try:
-        file_fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
-        with open(file_fd, encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
-    finally:
+        return {}
+    said = {}
+    for directory_fd in fds:
+        for name in _COUNTERS:
+            try:
+                file_fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
+            except OSError:
+                continue
+            with open(file_fd, encoding="ascii") as stream:
+                said[name] = stream.read().strip()
         os.close(directory_fd)
+    return said
 
 
 def all_names(lxc_path: str) -> list[str]:

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of `make bench` that take many containers, or a whole Debian: memory, lists, freezes, boots."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import Row, make_container, run, stop_all, timed
+
+BOOTED = ["/bin/systemctl", "is-system-running", "--wait"]
+# A task's Python, which brings up the monitor and is gone when its memory is measured.
+START = """
+import sys
+sys.path.insert(0, {tests!r})
+import conftest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+for container, error, _warnings in runtime.start([paths.container(name, {lxc_path!r}) for name in {names!r}], 120):
+    if error:
+        sys.exit(str(error))
+facts = runtime.ensure_monitor()
+print(facts["pid"], facts["keeper"])
+"""
+END = """
+import sys
+sys.path.insert(0, {tests!r})
+import conftest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
+runtime.stop_monitor()
+"""
+
+
+def pss(pid: int) -> int:
+    """KiB of memory that count as this process's: shared pages by their share (proc(5), smaps_rollup)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise SystemExit(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+@contextmanager
+def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False) -> Iterator[list[str]]:
+    """So many containers, not started; stopped at the end."""
+    place = lxc_path / prefix
+    names = [f"{prefix}{number}" for number in range(count)]
+    for name in names:
+        make_container(place, name, veth=veth)
+    try:
+        yield names
+    finally:
+        stop_all(place)
+
+
+def bench_memory(lxc_path: Path, count: int, python: str) -> list[Row]:
+    """All supervision of so many containers. Another interpreter than the bench's own, whose pages would be shared."""
+    row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", unit="KiB")
+    tests = str(Path(__file__).resolve().parents[1])
+    with fleet(lxc_path, "mo", count) as names:
+        run(python, "-c", END.format(tests=tests))
+        said = run(python, "-c", START.format(tests=tests, lxc_path=str(lxc_path / "mo"), names=names))
+        time.sleep(1)
+        row.ours.append(sum(pss(int(pid)) for pid in said.split()))
+    run(python, "-c", END.format(tests=tests))
+    with fleet(lxc_path, "mt", count) as names:
+        for name in names:
+            run("lxc-start", "-P", str(lxc_path / "mt"), "-n", name)
+        time.sleep(1)
+        row.theirs.append(sum(pss(pid) for pid in lxc_monitors(f"{lxc_path}/mt")))
+    return [row]
+
+
+def lxc_monitors(lxc_path: str) -> list[int]:
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and Path("/proc", entry, "cmdline").read_bytes().startswith(f"[lxc monitor] {lxc_path} ".encode()):
+                found.append(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import facts
+
+    row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f")
+    with fleet(lxc_path, "li", count, veth=True) as names:
+        place = str(lxc_path / "li")
+        for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
+            if error:
+                raise SystemExit(f"start {container.name}: {error}")
+
+        def ours() -> None:
+            report = facts.Facts({"lxc_path": place}).apply()
+            if len(report.result["containers"]) != count:  # type: ignore[arg-type]
+                raise SystemExit("the list is not whole")
+
+        for turn in range(turns + 1):
+            samples = timed(ours), timed(lambda: run("lxc-ls", "-P", place, "-f"))
+            if turn:
+                row.ours.append(samples[0])
+                row.theirs.append(samples[1])
+    return [row]
+
+
+def bench_freeze(lxc_path: Path, turns: int) -> list[Row]:
+    """The slowest of so many freezes is what its [min-max] shows."""
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
+
+    row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze")
+    with fleet(lxc_path, "fr", 1) as [name]:
+        container = paths.container(name, str(lxc_path / "fr"))
+        [(_container, error, _warnings)] = runtime.start([container], 60)
+        if error:
+            raise SystemExit(f"start: {error}")
+        where = ("-P", container.lxc_path, "-n", name)
+        for _turn in range(turns):
+            row.ours.append(timed(lambda: freeze.freeze(container)))
+            freeze.thaw(container)
+            row.theirs.append(timed(lambda: run("lxc-freeze", *where)))
+            run("lxc-unfreeze", *where)
+    return [row]
+
+
+def bench_debian(lxc_path: Path, turns: int) -> list[Row]:
+    """From the request to systemd's word that it is up; the same root, the same question to it."""
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, create, stop
+
+    container = paths.container("debian", str(lxc_path / "debian"))
+    os.makedirs(container.lxc_path)
+    try:
+        create.create(create.CreateRequest(container, "debian", networks=[]), lambda _line: None)
+    except LxcError as error:
+        print(f"missing: Debian with systemd ({error})")
+        return []
+    row = Row("Debian with systemd: start to `running`", "lxc-start")
+
+    def ours() -> None:
+        [(_container, error, _warnings)] = runtime.start([container], 60)
+        if error:
+            raise SystemExit(f"start: {error}")
+        booted()
+
+    def theirs() -> None:
+        run("lxc-start", "-P", container.lxc_path, "-n", container.name)
+        booted()
+
+    def booted() -> None:
+        deadline = time.monotonic() + 60
+        while b"running" not in attach.attach(container, attach.AttachRequest(BOOTED, timeout=60)).stdout:
+            if time.monotonic() > deadline:
+                raise SystemExit("systemd is not up after 60 s")
+            time.sleep(0.005)
+
+    starters: list[tuple[list[float], Callable[[], None]]] = [(row.ours, ours), (row.theirs, theirs)]
+    for turn in range(turns + 1):
+        for samples, start in starters:
+            sample = timed(start)
+            stop.stop(container, 0)
+            if turn:
+                samples.append(sample)
+    return [row]
+
+
+def bench_create(lxc_path: Path, count: int, tasks: Callable[..., list[float]], peer_ansible: str) -> list[Row]:
+    """A task that makes (busybox) and starts so many, and the peer's loop that does."""
+    if not peer_ansible:
+        return []
+    row = Row(f"one task creating and starting {count} (busybox)", f"community.general loop of {count}")
+    os.makedirs("/etc/lxc", exist_ok=True)
+    Path("/etc/lxc/default.conf").write_text("lxc.net.0.type = empty\n")
+    names = [f"cr{number}" for number in range(count)]
+    one = {"name": names, "template": "busybox", "network": [], "lxc_path": str(lxc_path / "cr")}
+    row.ours += tasks([{"hostkit.lxc.lxc_container": one}])
+    loop = {"community.general.lxc_container": {"name": "{{ item }}", "template": "busybox", "state": "started"}, "loop": names}
+    row.theirs += tasks([loop], interpreter="/usr/bin/python3", ansible=peer_ansible)
+    stop_all(lxc_path / "cr")
+    for name in names:
+        subprocess.run(["lxc-destroy", "-f", "-n", name], capture_output=True, check=False)
+    return [row]
