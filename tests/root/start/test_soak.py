@@ -77,3 +77,41 @@ def test_rounds_leave_nothing(bridge, monitor, tmp_path, until):
         until(lambda: not difference(), "nothing more than before")
     assert difference() == {}
     assert list(lxc_path.iterdir()) == []
+
+
+STARTS = 2000 if FULL else 60
+_FLAT = 1024  # KiB that allocators may keep
+
+
+def size_of(pid: int) -> int:
+    """KiB of memory of its own (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
+
+
+@pytest.mark.soak
+def test_the_monitor_stays_as_it_is_over_many_starts_and_stops(make_box, monitor, until):
+    keeper = process.parent(monitor)
+    boxes = [make_box(f"soak{number}", "lxc.tty.max = 1") for number in range(4)]
+
+    def start_and_stop() -> None:
+        for _container, error, _warnings in runtime.start([box.container for box in boxes], 60):
+            assert error is None, error
+        for box in boxes:
+            stop.stop(box.container, 0)
+
+    def look() -> dict[int, tuple[int, int]]:
+        until(lambda: not os.listdir(paths.LEDGER), "all is gone")
+        return {pid: (len(os.listdir(f"/proc/{pid}/fd")), size_of(pid)) for pid in (monitor, keeper)}
+
+    for _number in range(STARTS // 20 // len(boxes) + 5):  # what is kept for good is made
+        start_and_stop()
+    before = look()
+    for _number in range(STARTS // len(boxes)):
+        start_and_stop()
+    after = look()
+    assert int(runtime.ensure_monitor()["pid"]) == monitor
+    print(f"after {STARTS} starts and stops, (descriptors, KiB) of monitor and keeper: {list(before.values())} -> {list(after.values())}")
+    for pid, (descriptors, size) in after.items():
+        assert descriptors == before[pid][0]
+        assert size - before[pid][1] < _FLAT

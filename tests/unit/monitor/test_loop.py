@@ -194,3 +194,15 @@ def test_it_is_idle_when_nothing_happens(loop: Loop) -> None:
     loop.turn()
     assert time.process_time() - began < 0.1
     assert select.EPOLLIN == READ
+
+
+def test_timers_that_were_called_off_are_not_kept_until_they_are_due(loop):
+    kept = loop.later(3600, lambda: None)
+    for _number in range(5000):
+        loop.later(3600, lambda: None).cancel()
+    assert len(loop._timers) < 600
+    kept.cancel()
+    called = []
+    loop.later(0, lambda: called.append(1))
+    loop.turn()
+    assert called == [1]

@@ -23,6 +23,7 @@ WRITE = select.EPOLLOUT
 CLOSED = select.EPOLLHUP | select.EPOLLERR
 _KEPT_STATUSES = 1024
 _MAX_FAILURES = 8
+_CROWD = 256
 _LONGEST_WAIT = 3600.0  # epoll_wait(2) counts milliseconds in an int
 
 Handler = Callable[[int], object]
@@ -46,6 +47,7 @@ class Loop:
         self._handlers: dict[int, tuple[int, Handler]] = {}
         self._round = 0
         self._timers: list[tuple[float, int, Timer]] = []
+        self._crowd = _CROWD
         self._order = itertools.count()
         self._children: dict[int, Callable[[int], None]] = {}
         self._statuses: dict[int, int] = {}
@@ -89,6 +91,10 @@ class Loop:
     def later(self, seconds: float, act: Callable[[], None]) -> Timer:
         """Call `act` once, when so many seconds have gone by."""
         timer = Timer(act)
+        if len(self._timers) >= self._crowd:  # most are deadlines that were called off long before they are due
+            self._timers = [entry for entry in self._timers if entry[2].act is not None]
+            heapq.heapify(self._timers)
+            self._crowd = max(_CROWD, 2 * len(self._timers))
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
@@ -179,17 +185,13 @@ def say(text: str) -> None:
 def fork(run: Callable[[], None], keep: Iterable[int], limits: Callable[[], None]) -> int:
     """Fork a child that closes every descriptor but its own, runs `run` and ends. Returns its pid.
 
-    What the monitor's objects hold is only forgotten, never closed a second time: the collector stays off in the child.
+    What the monitor's objects hold is only forgotten, never closed a second time: the collector stays off in the child, which
+    also leaves the pages alone that it shares with the monitor. What the monitor began with is frozen (`main.py`); to freeze and
+    unfreeze it at each fork would keep its own collector from ever looking at what has become old since.
     It leads a process group of its own, so that it can be ended with the programs that it runs.
     """
-    gc.freeze()
-    try:
-        pid = os.fork()
-    except OSError:
-        gc.unfreeze()
-        raise
+    pid = os.fork()
     if pid:
-        gc.unfreeze()
         return pid
     status = 1
     try:
