@@ -117,36 +117,6 @@ def test_any_user_can_look():
         assert caught.value.filename == "no-such-link"
 
 
-def acknowledgement(code, *attributes):
-    body = struct.pack("=i", -code) + bytes(16)
-    for kind, value in attributes:
-        body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-    return body
-
-
-def test_the_kernels_own_words_are_in_the_error():
-    netlink._check(acknowledgement(0), "x")
-    with pytest.raises(FileExistsError) as caught:
-        netlink._check(acknowledgement(17, (2, struct.pack("=I", 36)), (1, b"Already there\0")), "veth1")
-    assert caught.value.strerror == "File exists (Already there)"
-    assert caught.value.filename == "veth1"
-    with pytest.raises(OSError, match=r"\[Errno 22\] Invalid argument: 'x'"):
-        netlink._check(acknowledgement(22), "x")
-
-
-def test_an_attribute_of_no_length_ends_too():
-    with pytest.raises(OSError, match="Invalid argument"):
-        netlink._check(acknowledgement(22) + bytes(8), "x")
-
-
-def test_answers_to_other_requests_are_left_out():
-    def message(sequence, kind=16, flags=0):
-        return struct.pack("=IHHII", 20, kind, flags, sequence, 0) + b"body"
-
-    assert [whole for _kind, _flags, whole in netlink._split(message(4) + message(5) + message(5, 3), 5)] == [message(5), message(5, 3)]
-    assert list(netlink._split(bytes(16), 0)) == [(0, 0, b"")]
-
-
 class Kernel:
     """Answers each request with the next datagram of a list."""
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links, addresses and routes by rtnetlink(7): pyroute2's message classes over a small socket of our own.
+"""Links, addresses and routes by rtnetlink(7): pyroute2's message classes encode, over a small socket of our own.
 
 pyroute2's package costs 80 to 300 ms and 25 MB to import; its message classes alone, without the package's own
-initialisation, 25 to 60 ms. Any of 0.7.2 to 0.9 will do.
+initialisation, 25 to 60 ms. Any of 0.7.2 to 0.9 will do. What was encoded once is filled in again (`rtmessage`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import socket
 import struct
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from ..errors import Unsupported
+from . import rtmessage
 
-_HEADER = struct.Struct("=IHHII")
 # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE, _REPLACE = 0x1, 0x4, 0x300, 0x200, 0x400, 0x100
 _DUMP_INTERRUPTED = 0x10
@@ -36,6 +36,11 @@ _SCOPE_UNIVERSE, _SCOPE_LINK, _TABLE_MAIN, _PROTOCOL_BOOT, _UNICAST = 0, 253, 25
 _IFA_F_NODAD = 0x02
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _MESSAGES = ("ifinfmsg", "ifaddrmsg", "rtmsg")
+_KINDS = {_NEWADDR: "ifaddrmsg", _DELADDR: "ifaddrmsg", _GETADDR: "ifaddrmsg", _NEWROUTE: "rtmsg"}  # the rest is about links
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_IFALIAS, _INFO_KIND = 1, 3, 4, 10, 18, 20, 1
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_DUMP_SIZE, _SIZE = 1 << 17, 1 << 15
+_SEQUENCE = 8  # its place in struct nlmsghdr
 _classes: dict[str, Any] = {}
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 
@@ -77,21 +82,27 @@ def _take_away() -> dict[str, types.ModuleType]:
 
 
 def rehearse() -> None:
-    """Encode and decode one message of each kind, sending nothing but questions.
+    """Encode one request of each form that a start sends, sending nothing but questions.
 
     pyroute2 prepares its classes when they are first used, which takes 20 to 40 ms; a forked child would do it again each time.
     """
     with Netlink() as links:
-        links.links()
-        links.addresses(1, 4)
+        links.find("lo")
+        for version in _FAMILY:
+            links.addresses(1, version)
     rehearsal = _Rehearsal()
-    attributes = {"MTU": 1, "ADDRESS": "fe:00:00:00:00:00"}
-    rehearsal.create_veth("a", "b", {"pid": 1}, master="c", attributes=attributes, peer_attributes=attributes)
+    hwaddr = "fe:00:00:00:00:00"
+    for own in ({"MTU": 1}, {}):
+        for peer in ({**own, "ADDRESS": hwaddr}, own):
+            for master in ("c", ""):
+                rehearsal.create_veth("a", "b", {"pid": 1}, master=master, attributes={**own, "ADDRESS": hwaddr}, peer_attributes=peer)
     rehearsal.set_alias("a", "b")
     rehearsal.set_up("a")
-    rehearsal.add_address("a", "10.0.0.1", 24)
-    rehearsal.add_address("a", "fd00::1", 64)
-    rehearsal.add_route("a", 4, gateway="10.0.0.1")
+    rehearsal.rename("a", "b")
+    rehearsal.delete_index(1, "a")
+    for address, prefix in (("10.0.0.1", 24), ("fd00::1", 64)):
+        rehearsal.add_address("a", address, prefix)
+        rehearsal.add_route("a", 6 if ":" in address else 4, gateway=address)
 
 
 class Link(NamedTuple):
@@ -126,14 +137,12 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """All of them."""
-        message = _classes["ifinfmsg"]()
-        message["attrs"] = [["IFLA_EXT_MASK", _SKIP_STATISTICS]]
+        message = {"attrs": [["IFLA_EXT_MASK", _SKIP_STATISTICS]]}
         return [_link(data) for data in self._ask(message, _GETLINK, _DUMP, "the interfaces")]
 
     def find(self, name: str) -> Optional[Link]:
         """The interface of that name, or None."""
-        message = _classes["ifinfmsg"]()
-        message["attrs"] = [["IFLA_IFNAME", name], ["IFLA_EXT_MASK", _SKIP_STATISTICS]]
+        message = {"attrs": [["IFLA_IFNAME", name], ["IFLA_EXT_MASK", _SKIP_STATISTICS]]}
         try:
             answers = self._ask(message, _GETLINK, 0, name)
         except OSError as error:
@@ -155,13 +164,12 @@ class Netlink:
 
     def create(self, name: str, kind: str, attributes: Mapping[str, Any] = _NONE, data: Sequence[Any] = (), up: bool = False) -> None:
         """Make a link; `attributes` are IFLA_ names without the prefix, `data` the kind's own."""
-        message = _classes["ifinfmsg"]()
         info: list[Any] = [["IFLA_INFO_KIND", kind]]
         if data:
             info.append(["IFLA_INFO_DATA", {"attrs": list(data)}])
-        message["flags"] = message["change"] = _IFF_UP if up else 0
-        message["attrs"] = [["IFLA_IFNAME", name], *_attributes(attributes), ["IFLA_LINKINFO", {"attrs": info}]]
-        self._ask(message, _NEWLINK, _CREATE | _EXCL, name)
+        flags = _IFF_UP if up else 0
+        attrs = [["IFLA_IFNAME", name], *_attributes(attributes), ["IFLA_LINKINFO", {"attrs": info}]]
+        self._ask({"flags": flags, "change": flags, "attrs": attrs}, _NEWLINK, _CREATE | _EXCL, name)
 
     def create_veth(
         self,
@@ -185,14 +193,12 @@ class Netlink:
         """With an address of its own, which then does not follow the ports'."""
         self.create(name, "bridge", {"ADDRESS": hwaddr})
 
-    def change(self, name: str, attributes: Sequence[Sequence[Any]] = (), up: Optional[bool] = None, about: str = "") -> None:
-        """Set attributes by their full names, and the state when said; `about` is what an error names, if not the link alone."""
-        message = _classes["ifinfmsg"]()
-        message["index"] = self._index(name)
+    def change(self, name: str, attributes: Sequence[Sequence[Any]] = (), up: Optional[bool] = None) -> None:
+        """Set attributes by their full names, and the state when said."""
+        message: dict[str, Any] = {"attrs": [["IFLA_IFNAME", name], *attributes]}  # without an index the name says which
         if up is not None:
             message["flags"], message["change"] = _IFF_UP if up else 0, _IFF_UP
-        message["attrs"] = list(attributes)
-        self._ask(message, _NEWLINK, 0, about or name)
+        self._ask(message, _NEWLINK, 0, name)
 
     def set_up(self, name: str) -> None:
         self.change(name, up=True)
@@ -202,7 +208,7 @@ class Netlink:
 
     def rename(self, old: str, new: str) -> None:
         """An interface that is up may be refused (Linux before 6.2)."""
-        self.change(old, [["IFLA_IFNAME", new]], about=f"{old} to {new}")
+        self._ask({"index": self._index(old), "attrs": [["IFLA_IFNAME", new]]}, _NEWLINK, 0, f"{old} to {new}")
 
     def set_mtu(self, name: str, mtu: int) -> None:
         self.change(name, [["IFLA_MTU", mtu]])
@@ -227,9 +233,7 @@ class Netlink:
 
     def delete_index(self, index: int, name: str) -> None:
         """By number, which is not given to another link meanwhile; `name` is for the error."""
-        message = _classes["ifinfmsg"]()
-        message["index"] = index
-        self._ask(message, _DELLINK, 0, name)
+        self._ask({"index": index, "attrs": []}, _DELLINK, 0, name)
 
     def add_address(self, name: str, address: str, prefix: int, broadcast: str = "") -> None:
         """One that is there already is no error. IPv6 is usable at once, without duplicate address detection."""
@@ -243,30 +247,24 @@ class Netlink:
     def delete_address(self, name: str, address: str, prefix: int) -> None:
         self._ask(self._address(name, address, prefix), _DELADDR, 0, f"{address}/{prefix} on {name}")
 
-    def _address(self, name: str, address: str, prefix: int) -> Any:
-        message = _classes["ifaddrmsg"]()
-        message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
-        message["prefixlen"], message["index"] = prefix, self._index(name)
-        message["attrs"] = [["IFA_LOCAL", address], ["IFA_ADDRESS", address]]
-        return message
+    def _address(self, name: str, address: str, prefix: int) -> dict[str, Any]:
+        family = int(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        attrs = [["IFA_LOCAL", address], ["IFA_ADDRESS", address]]
+        return {"family": family, "prefixlen": prefix, "index": self._index(name), "attrs": attrs}
 
     def addresses(self, index: int, version: int) -> list[str]:
         """The addresses of one interface that reach further than its link, without prefix, in the kernel's order."""
-        message = _classes["ifaddrmsg"]()
-        message["family"] = _FAMILY[version]
         found = []
-        for data in self._ask(message, _GETADDR, _DUMP, "the addresses"):
-            answer = _classes["ifaddrmsg"](data)
-            answer.decode()
-            if answer["index"] == index and answer["scope"] < _SCOPE_LINK:
-                found.append(answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"))
+        for data in self._ask({"family": int(_FAMILY[version]), "attrs": []}, _GETADDR, _DUMP, "the addresses"):
+            family, _prefix, _flags, scope, owner = rtmessage.ADDRESS.unpack_from(data, rtmessage.HEADER.size)
+            if owner == index and scope < _SCOPE_LINK:
+                attributes = rtmessage.attributes(data[rtmessage.HEADER.size + rtmessage.ADDRESS.size :])
+                found.append(socket.inet_ntop(family, attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS]))
         return found
 
     def add_route(self, name: str, version: int, destination: str = "", prefix: int = 0, gateway: str = "") -> None:
         """Without a destination the default route; without a gateway straight to the link."""
-        message = _classes["rtmsg"]()
-        message["family"] = _FAMILY[version]
-        message["dst_len"] = prefix
+        message: dict[str, Any] = {"family": int(_FAMILY[version]), "dst_len": prefix}
         message["table"], message["proto"], message["type"] = _TABLE_MAIN, _PROTOCOL_BOOT, _UNICAST
         message["scope"] = _SCOPE_LINK if version == 4 and not gateway else _SCOPE_UNIVERSE
         wanted = {"RTA_OIF": self._index(name), "RTA_DST": destination, "RTA_GATEWAY": gateway}
@@ -274,31 +272,29 @@ class Netlink:
         what = f"{destination}/{prefix}" if destination else f"default (IPv{version})"
         self._ask(message, _NEWROUTE, _CREATE | _REPLACE, f"route {what} by {gateway or name}")
 
-    def _ask(self, message: Any, kind: int, flags: int, about: str) -> list[bytes]:
+    def _ask(self, message: Mapping[str, Any], kind: int, flags: int, about: str) -> list[bytes]:
         """Send one request and return the answers' bytes, up to the acknowledgement. A dump that changed on the way is read again."""
+        data = _encoded(message, kind, _REQUEST | flags | (0 if flags == _DUMP else _ACK))
         for _attempt in range(10):
             self._sequence += 1
-            more = 0 if flags == _DUMP else _ACK
-            message["header"] = {"type": kind, "flags": _REQUEST | flags | more, "sequence_number": self._sequence, "pid": 0}
-            message.reset()
-            message.encode()
-            self._socket.send(bytes(message.data))
-            answers, whole = self._answers(about)
+            struct.pack_into("=I", data, _SEQUENCE, self._sequence)
+            self._socket.send(data)
+            answers, whole = self._answers(about, _DUMP_SIZE if flags == _DUMP else _SIZE)
             if whole:
                 return answers
         raise OSError(errno.EBUSY, "it changes while it is read", about)
 
-    def _answers(self, about: str) -> tuple[list[bytes], bool]:
+    def _answers(self, about: str, size: int) -> tuple[list[bytes], bool]:
         answers: list[bytes] = []
         whole = True
         while True:
-            data, _ancillary, message_flags, _sender = self._socket.recvmsg(1 << 17)
+            data, _ancillary, message_flags, _sender = self._socket.recvmsg(size)
             if message_flags & socket.MSG_TRUNC:
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE), about)
-            for kind, flags, body in _split(data, self._sequence):
+            for kind, flags, body in rtmessage.split(data, self._sequence):
                 whole = whole and not flags & _DUMP_INTERRUPTED
                 if kind == _NLMSG_ERROR:
-                    _check(body[_HEADER.size :], about)
+                    rtmessage.check(body[rtmessage.HEADER.size :], about)
                 if kind in (_NLMSG_ERROR, _NLMSG_DONE):
                     return answers, whole
                 answers.append(body)
@@ -313,10 +309,8 @@ class _Rehearsal(Netlink):
     def _index(self, _name: str) -> int:
         return 1
 
-    def _ask(self, message: Any, kind: int, flags: int, _about: str) -> list[bytes]:
-        message["header"] = {"type": kind, "flags": flags, "sequence_number": 0, "pid": 0}
-        message.reset()
-        message.encode()
+    def _ask(self, message: Mapping[str, Any], kind: int, flags: int, _about: str) -> list[bytes]:
+        _encoded(message, kind, _REQUEST | flags | _ACK)
         return []
 
 
@@ -333,38 +327,28 @@ def _broadcast(address: str, prefix: int) -> str:
     return socket.inet_ntoa(number.to_bytes(4, "big"))
 
 
-def _split(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:
-    """(type, flags, the whole message) of each message in one datagram that answers this request."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, number, _pid = _HEADER.unpack_from(data, offset)
-        if number == sequence:
-            yield kind, flags, data[offset : offset + length]
-        offset += max((length + 3) & ~3, _HEADER.size)
+def _encoded(message: Mapping[str, Any], kind: int, flags: int) -> bytearray:
+    """The request, its sequence number still 0."""
 
+    def encode(fields: Mapping[str, Any], attributes: rtmessage.Attributes) -> bytes:
+        whole = _classes[_KINDS.get(kind, "ifinfmsg")]()
+        for key, value in fields.items():
+            whole[key] = value
+        whole["attrs"] = attributes
+        whole["header"] = {"type": kind, "flags": flags, "sequence_number": 0, "pid": 0}
+        whole.reset()
+        whole.encode()
+        return bytes(whole.data)
 
-def _check(body: bytes, about: str) -> None:
-    """Raise what an NLMSG_ERROR says, with the text of its extended acknowledgement where there is one (netlink(7)).
-
-    With NETLINK_CAP_ACK the header of the request stands between the number and the attributes, and nothing more of it.
-    """
-    code = -struct.unpack_from("=i", body)[0]
-    if not code:
-        return
-    text, offset = "", 4 + _HEADER.size
-    while offset + 4 <= len(body):
-        length, kind = struct.unpack_from("=HH", body, offset)
-        if kind & 0x3FFF == 1:
-            text = body[offset + 4 : offset + length].rstrip(b"\0").decode("utf-8", "replace")
-        offset += max((length + 3) & ~3, 4)
-    raise OSError(code, os.strerror(code) + (f" ({text})" if text else ""), about)
+    fields = {key: value for key, value in message.items() if key != "attrs"}
+    return rtmessage.fill(kind << 16 | flags, fields, message["attrs"], encode)
 
 
 def _link(data: bytes) -> Link:
-    message = _classes["ifinfmsg"](data)
-    message.decode()
-    get = message.get_attr
-    info = get("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else ""
-    numbers = (get("IFLA_MASTER") or 0, bool(message["flags"] & _IFF_UP), get("IFLA_MTU") or 0)
-    return Link(message["index"], get("IFLA_IFNAME"), kind or "", *numbers, get("IFLA_ADDRESS") or "", get("IFLA_IFALIAS") or "")
+    start = rtmessage.HEADER.size
+    _family, _type, index, flags, _change = rtmessage.LINK.unpack_from(data, start)
+    found = rtmessage.attributes(data[start + rtmessage.LINK.size :])
+    name, alias = (rtmessage.text(found.get(key)) for key in (_IFLA_IFNAME, _IFLA_IFALIAS))
+    kind = rtmessage.text(rtmessage.attributes(found.get(_IFLA_LINKINFO, b"")).get(_INFO_KIND))
+    master, mtu = (rtmessage.number(found.get(key)) for key in (_IFLA_MASTER, _IFLA_MTU))
+    return Link(index, name, kind, master, bool(flags & _IFF_UP), mtu, found.get(_IFLA_ADDRESS, b"").hex(":"), alias)
