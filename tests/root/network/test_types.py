@@ -173,6 +173,19 @@ def test_names_that_the_config_wants_come_first(host):
     host(body)
 
 
+def test_the_inner_end_has_its_name_from_the_beginning_where_that_is_free(host):
+    def body(guest):
+        made = types.create(veth(), OWNER, guest.pid)
+        assert made.peer_name == "eth0"
+        assert "eth0" in guest.links()
+        second = types.create(veth(index=1), OWNER, guest.pid)
+        assert second.peer_name == "lxcnew1"
+        with pytest.raises(StepError, match="lxcnew1 to eth0"):
+            guest.configure([veth(), veth(index=1)], [made, second])
+
+    host(body)
+
+
 def test_delete_is_idempotent_and_spares_what_is_not_ours(host):
     def body(guest):
         made = types.create(veth(), OWNER, guest.pid)

@@ -80,6 +80,18 @@ def test_types_without_an_interface_make_none(kind):
     assert types.create(Network(0, kind), OWNER, 1) is None
 
 
+def test_the_inner_names_are_the_configs_and_then_the_first_free():
+    networks = [
+        Network(0, "veth"),
+        Network(1, "empty"),
+        Network(2, "veth", name="eth0"),
+        Network(3, "veth"),
+        Network(4, "veth", name="lan"),
+    ]
+    assert [network.name for network in types.named(networks)] == ["eth1", "", "eth0", "eth2", "lan"]
+    assert [network._replace(name="") for network in types.named(networks)] == [network._replace(name="") for network in networks]
+
+
 def test_the_host_end_has_a_high_address():
     assert veth._high("00:16:3e:aa:bb:cc") == "fe:16:3e:aa:bb:cc"
     found = {veth._high("") for _attempt in range(20)}

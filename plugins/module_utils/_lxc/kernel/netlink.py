@@ -18,7 +18,7 @@ import struct
 import sys
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from ..errors import Unsupported
 from . import rtmessage
@@ -177,7 +177,7 @@ class Netlink:
         peer_name: str,
         peer_netns: Mapping[str, int],
         *,
-        master: str = "",
+        master: Union[Link, str, None] = None,
         attributes: Mapping[str, Any] = _NONE,
         peer_attributes: Mapping[str, Any] = _NONE,
     ) -> None:
@@ -186,8 +186,8 @@ class Netlink:
         `peer_netns` is {"pid": N} or {"fd": N}. The peer must be raised from inside: it loses IFF_UP on its way.
         """
         peer = [["IFLA_IFNAME", peer_name], *_attributes(peer_attributes), *_namespace(peer_netns)]
-        both = {**attributes, "MASTER": self._index(master) if master else 0}
-        self.create(host_name, "veth", both, [["VETH_INFO_PEER", {"attrs": peer}]], up=True)
+        index = master.index if isinstance(master, Link) else self._index(master) if master else 0
+        self.create(host_name, "veth", {**attributes, "MASTER": index}, [["VETH_INFO_PEER", {"attrs": peer}]], up=True)
 
     def create_bridge(self, name: str, hwaddr: str = "") -> None:
         """With an address of its own, which then does not follow the ports'."""

@@ -130,7 +130,7 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
 def _links(plan: init.Plan, pid: int, report: Report) -> list[Any]:
     """Make and report each interface; an empty list stands for a network that has none."""
     created: list[Any] = []
-    for network in plan.config.networks:
+    for network in types.named(plan.config.networks):
         made = types.create(network, plan.container, pid)
         created.append(list(made or ()))
         if made is not None:

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from ..config.model import Network
 
 
-def raise_loopback() -> None:
+def raise_loopback(links: netlink.Netlink) -> None:
     """lo is there and down in a new namespace."""
-    with netlink.Netlink() as links:
-        links.set_up("lo")
+    links.set_up("lo")
 
 
-def rename(made: Created) -> Created:
-    """Give it the name that the config wants, or the first free one of eth0, eth1 and so on."""
-    with netlink.Netlink() as links:
-        name = made.name or _free_name(links)
-        links.rename(made.peer_name, name)
+def rename(links: netlink.Netlink, made: Created) -> Created:
+    """Give it the name that the config wants, or the first free one of eth0, eth1 and so on; it may have it from its creation."""
+    if made.peer_name == made.name:
+        return made
+    name = made.name or _free_name(links)
+    links.rename(made.peer_name, name)
     return made._replace(name=name)
 
 
@@ -42,22 +42,21 @@ def _free_name(links: netlink.Netlink) -> str:
     return f"eth{number}"
 
 
-def configure(network: Network, made: Created) -> None:
+def configure(links: netlink.Netlink, network: Network, made: Created) -> None:
     """Addresses as `address/prefix [broadcast]`; a gateway needs the interface to be up (lxc.container.conf(5))."""
     is_up = "up" in network.flags.split()
     if (made.gateway4 or made.gateway6) and not is_up:
         where = f"lxc.net.{network.index}"
         raise StepError("network", "Set the gateway of", where, text="the interface is not raised", hint=f"Add {where}.flags = up")
-    with netlink.Netlink() as links:
-        for text in network.ipv4:
-            _cidr, _blank, broadcast = text.partition(" ")
-            links.add_address(made.name, *values.ipv4(text), broadcast.strip())
-        for text in network.ipv6:
-            links.add_address(made.name, *values.address(socket.AF_INET6, text, 128, 64))
-        if is_up:
-            links.set_up(made.name)
-        for version, gateway in ((4, made.gateway4), (6, made.gateway6)):
-            _route(links, version, gateway, made.name)
+    for text in network.ipv4:
+        _cidr, _blank, broadcast = text.partition(" ")
+        links.add_address(made.name, *values.ipv4(text), broadcast.strip())
+    for text in network.ipv6:
+        links.add_address(made.name, *values.address(socket.AF_INET6, text, 128, 64))
+    if is_up:
+        links.set_up(made.name)
+    for version, gateway in ((4, made.gateway4), (6, made.gateway6)):
+        _route(links, version, gateway, made.name)
 
 
 def _route(links: netlink.Netlink, version: int, gateway: str, name: str) -> None:

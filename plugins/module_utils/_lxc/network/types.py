@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -38,6 +39,13 @@ def preload(networks: Sequence[Network]) -> None:
             raise Unsupported(f"lxc.net.{network.index}.type = {network.type} cannot be made by this version", "Use veth, empty or none")
 
 
+def named(networks: Sequence[Network]) -> list[Network]:
+    """With the name that each pair's inner end will have in a namespace with only lo: what the config wants, else eth0, eth1 and so on."""
+    taken = {network.name for network in networks}
+    free = (name for name in map("eth{}".format, itertools.count()) if name not in taken)
+    return [network._replace(name=next(free)) if network.type == "veth" and not network.name else network for network in networks]
+
+
 def create(network: Network, container: Container, pid: int) -> Optional[Created]:
     """Make the interface, its inner end in the namespace of process `pid`; None for a type that has none."""
     if network.type != "veth":
@@ -52,19 +60,21 @@ def create(network: Network, container: Container, pid: int) -> Optional[Created
 
 def configure_all(networks: Sequence[Network], listed: Sequence[Sequence[Any]], own_namespace: bool) -> None:
     """In the container's network namespace: lo, and each interface that was created. `listed` are Created as lists."""
+    from ..kernel import netlink
     from . import inside
 
     if not own_namespace:
         return
-    inside.raise_loopback()
     by_index = {network.index: network for network in networks}
-    # Names that the config wants come before those that may be any.
-    for made in sorted(map(created, listed), key=lambda one: not one.name):
-        network = by_index[made.index]
-        try:
-            inside.configure(network, inside.rename(made))
-        except OSError as error:
-            raise _step("Configure", network, error) from error
+    with netlink.Netlink() as links:
+        inside.raise_loopback(links)
+        # Names that the config wants come before those that may be any.
+        for made in sorted(map(created, listed), key=lambda one: not one.name):
+            network = by_index[made.index]
+            try:
+                inside.configure(links, network, inside.rename(links, made))
+            except OSError as error:
+                raise _step("Configure", network, error) from error
 
 
 def delete(made: Created) -> None:

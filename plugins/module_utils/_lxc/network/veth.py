@@ -8,6 +8,7 @@ Everything here runs in the host's network namespace.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING, Optional
@@ -33,24 +34,13 @@ def check(network: Network) -> None:
 
 
 def create(network: Network, container: Container, pid: int) -> Created:
-    """Make the pair, its other end in the namespace of process `pid` under a name that nothing there can have yet."""
+    """Make the pair, its other end in the namespace of process `pid`: under its own name, else under one that nothing there has yet."""
     name = network.veth_pair or host_name(container, network.index)
     own_mark = mark(container, network.index)
-    peer_name = f"lxcnew{network.index}"
     with netlink.Netlink() as links:
         bridge = _bridge(links, network)
         gateway4, gateway6 = (_gateway(links, network, bridge, version) for version in (4, 6))
-        _make_room(links, name, own_mark, network)
-        both = {"MTU": int(network.mtu or (bridge.mtu if bridge else 0))}
-        queues = {"NUM_RX_QUEUES": int(network.veth_rx_queues or 0), "NUM_TX_QUEUES": int(network.veth_tx_queues or 0)}
-        links.create_veth(
-            name,
-            peer_name,
-            {"pid": pid},
-            master=network.link,
-            attributes={**both, **queues, "ADDRESS": _high(network.hwaddr)},
-            peer_attributes={**both, **queues, "ADDRESS": network.hwaddr},
-        )
+        peer_name = _make(links, network, name, own_mark, bridge, pid)
         try:
             links.set_alias(name, own_mark)
             _routes(links, network, name)
@@ -58,6 +48,29 @@ def create(network: Network, container: Container, pid: int) -> Created:
             links.delete(name)
             raise
     return Created(network.index, "veth", name, peer_name, network.name, gateway4, gateway6, own_mark)
+
+
+def _make(links: netlink.Netlink, network: Network, name: str, own_mark: str, bridge: Optional[netlink.Link], pid: int) -> str:
+    """The pair; returns the peer's name. A new namespace has nothing but lo, so the name that the config wants is free there.
+
+    So nothing has to be renamed inside. Where the name is refused it is renamed there all the same, and the error says which name.
+    """
+    both = {"MTU": int(network.mtu or (bridge.mtu if bridge else 0))}
+    both.update(NUM_RX_QUEUES=int(network.veth_rx_queues or 0), NUM_TX_QUEUES=int(network.veth_tx_queues or 0))
+
+    def make(peer_name: str) -> str:
+        own = {**both, "ADDRESS": _high(network.hwaddr)}
+        links.create_veth(name, peer_name, {"pid": pid}, master=bridge, attributes=own, peer_attributes={**both, "ADDRESS": network.hwaddr})
+        return peer_name
+
+    provisional = f"lxcnew{network.index}"
+    try:
+        return make(network.name or provisional)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.EINVAL, errno.ERANGE):
+            raise
+        _make_room(links, name, own_mark, network)
+        return make(provisional)
 
 
 def delete(made: Created) -> None:
