@@ -129,7 +129,6 @@ def lifecycle_hooks() -> tuple[object, ...]:
         hostconf,
         info,
         init,
-        joining,
         ledger,
         lock,
         log,
@@ -142,7 +141,7 @@ def lifecycle_hooks() -> tuple[object, ...]:
         unapplied,
     )
 
-    return hooks, hostconf, info, init, joining, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
+    return hooks, hostconf, info, init, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
 
 
 def monitor() -> tuple[object, ...]:

@@ -10,8 +10,11 @@ import re
 from pathlib import Path
 
 import hierarchies
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup import layout
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, libc, process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import start
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
@@ -27,6 +30,44 @@ def test_it_runs_in_namespaces_of_its_own(box):
         assert os.readlink(f"/proc/{box.pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"), name
     assert os.readlink(f"/proc/{box.pid}/ns/time") == os.readlink("/proc/self/ns/time")
     assert "NSpid:\t%d\t1\n" % box.pid in Path(f"/proc/{box.pid}/status").read_text()
+
+
+def test_it_is_in_a_cgroup_of_its_own_in_every_hierarchy(box):
+    box.start()
+    lines = Path(f"/proc/{box.pid}/cgroup").read_text().splitlines()
+    assert lines and len(lines) == len(Path("/proc/self/cgroup").read_text().splitlines())
+    assert {line.split(":", 2)[2] for line in lines} == {"/lxc.payload.s1"}
+
+
+def test_a_cgroup_that_cannot_be_cloned_into_is_left_to_init(in_child):
+    """One beside a threaded one is no valid domain and takes nobody (cgroups(7)); init says so when it enters it itself."""
+    unified = [found for found in cgroupfs.hierarchies() if found.version == 2]
+    if not unified:
+        pytest.skip("this host has no cgroup v2 hierarchy")
+    good, threaded, invalid = (layout.Cgroup((), unified[0].mount_point, f"/hostkit.test/{name}", 2) for name in "abc")
+
+    def clone(cgroup):
+        pid, _pidfd, born_in_v2 = start._clone(0, [cgroup])
+        if pid == 0:
+            os._exit(0)
+        process.wait(pid)
+        return born_in_v2
+
+    def refused(cgroup):
+        with pytest.raises(StepError) as caught:
+            layout.enter([cgroup], False)
+        return str(caught.value)
+
+    try:
+        for cgroup in (good, threaded):
+            os.makedirs(cgroup.directory)
+        assert in_child(lambda: clone(good), 0) is True
+        cgroupfs.write(threaded.directory, "cgroup.type", "threaded")
+        os.mkdir(invalid.directory)
+        assert in_child(lambda: clone(invalid), 0) is False
+        assert f"Join cgroup {invalid.directory}: Operation not supported" in in_child(lambda: refused(invalid), 0)
+    finally:
+        cgroupfs.remove_tree(f"{unified[0].mount_point}/hostkit.test")
 
 
 def test_init_has_nothing_of_the_task_that_started_it(box):

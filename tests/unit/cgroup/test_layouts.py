@@ -155,6 +155,21 @@ def test_controllers_are_handed_down(host, tmp_path: Path) -> None:  # type: ign
     assert (tmp_path / "unified/above/lxc.payload.u1/cgroup.subtree_control").read_text() == "", "init does that itself"
 
 
+@pytest.mark.parametrize("born", [True, False])
+def test_a_process_enters_by_tasks_and_v2_only_where_it_was_not_born_there(host, born: bool) -> None:  # type: ignore[no-untyped-def]
+    """By tasks and with 0, or the kernel makes it wait."""
+    host("hybrid")
+    cgroups = layout.create(EMPTY, "c1")
+    for cgroup in cgroups[:-1]:
+        Path(cgroup.directory, "tasks").touch()
+    layout.enter(cgroups, born)
+    assert [Path(cgroup.directory, "tasks").read_text() for cgroup in cgroups[:-1]] == ["0"] * len(LEGACY)
+    assert Path(cgroups[-1].directory, "cgroup.procs").read_text() == ("" if born else "0")
+    Path(cgroups[1].directory, "tasks").unlink()
+    with pytest.raises(StepError, match=f"Join cgroup {cgroups[1].directory}"):
+        layout.enter(cgroups, born)
+
+
 def test_find(host) -> None:  # type: ignore[no-untyped-def]
     host("hybrid")
     made = layout.create(EMPTY, "u1")

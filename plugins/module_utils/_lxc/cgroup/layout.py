@@ -141,11 +141,17 @@ def enter_own(name: str, pid: int = 0) -> list[str]:
     return problems
 
 
-def join(cgroups: Iterable[Cgroup], pid: int) -> None:
-    """Move a process into all of them."""
+def enter(cgroups: Iterable[Cgroup], born_in_v2: bool) -> None:
+    """The calling process, which must be one thread, goes into all of them; `born_in_v2` says that it was cloned into that one.
+
+    A thread that moves itself by `tasks` does not wait. Whoever writes a pid, or to cgroup.procs, waits for an RCU grace period
+    after an idle moment, 5 to 16 ms: the kernel's lock against forks is taken for that (cgroup_procs_write_start).
+    """
     for cgroup in cgroups:
+        if cgroup.version == 2 and born_in_v2:
+            continue
         try:
-            cgroupfs.attach(cgroup.directory, pid)
+            cgroupfs.write(cgroup.directory, "cgroup.procs" if cgroup.version == 2 else "tasks", "0")
         except OSError as error:
             raise StepError.from_os("cgroup", "Join cgroup", cgroup.directory, error) from error
 

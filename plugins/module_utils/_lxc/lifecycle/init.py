@@ -14,7 +14,7 @@ import socket
 from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
-from ..cgroup.layout import Cgroup
+from ..cgroup import layout
 from ..config.model import Config
 from ..errors import StepError
 from ..kernel import credentials, libc, process
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     root_mount: str
     env: Mapping[str, str]
     namespaces: set[str]
-    cgroups: list[Cgroup]
+    cgroups: list[layout.Cgroup]
     shares_network: bool
 
 
@@ -62,13 +62,14 @@ def _intend(plan: Plan) -> Intent:
     return Intent(capabilities.dropped(config), uid, gid, groups, _command(config), _environment(config, plan.env))
 
 
-def main(plan: Plan, exchange: Exchange, log: Log) -> NoReturn:
+def main(plan: Plan, born_in_v2: bool, exchange: Exchange, log: Log) -> NoReturn:
     """Never returns: execve(2), or the error to the launcher and exit status 1."""
     try:
         process.close_all_but([0, 1, 2, exchange.end.fileno()])
         process.set_dumpable(False)  # until execve(2): our /proc/PID/root and exe are the host's (CVE-2016-9962, CVE-2019-5736)
         os.setsid()
         os.umask(0)
+        layout.enter(plan.cgroups, born_in_v2)
         intent = _intend(plan)
         terminal_fd = _build(plan, exchange, log)
         _become(plan, intent, exchange, terminal_fd, log)
@@ -124,7 +125,7 @@ def _mount_root(plan: Plan) -> int:
 
 
 def _enter_cgroup_namespace(plan: Plan, root_fd: int) -> None:
-    """Now that the launcher has moved us: what we are in becomes the root that the container sees (cgroup_namespaces(7))."""
+    """What we are in becomes the root that the container sees (cgroup_namespaces(7))."""
     if "cgroup" in plan.namespaces:
         libc.unshare(libc.CLONE_NEWCGROUP)
     names = [(",".join(cgroup.controllers), cgroup.version) for cgroup in plan.cgroups]

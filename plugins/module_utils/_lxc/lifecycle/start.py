@@ -4,8 +4,8 @@
 """Start a container: the host's half, run by a launcher that the monitor forks for it.
 
 The launcher runs hooks, makes the cgroups, then init by clone3(2) with CLONE_PARENT: init is the monitor's child from
-birth. While init mounts its root (`init.py`), the launcher joins it to the cgroups and makes its network; then the two
-meet, limits are set, and init executes. Everything made is reported at once, so that the monitor can clean up after a
+birth. While init enters the cgroups and mounts its root (`init.py`), the launcher makes its network; then the two meet,
+limits are set, and init executes. Everything made is reported at once, so that the monitor can clean up after a
 launcher that was killed.
 """
 
@@ -28,7 +28,6 @@ from ..paths import Container
 from ..storage import backends
 from . import hooks, init, namespaces, unapplied
 from .exchange import Exchange
-from .joining import Joining
 from .log import Log
 
 Report = Callable[[dict[str, Any], Sequence[int]], None]
@@ -58,10 +57,10 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
     parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network)
     with namespaces.shared(config, container):
-        pid, pidfd = process.clone3(namespaces.at_clone(names) | libc.CLONE_PARENT)
+        pid, pidfd, born_in_v2 = _clone(namespaces.at_clone(names) | libc.CLONE_PARENT, cgroups)
         if pid == 0:
             parent_end.close()
-            init.main(plan, Exchange(child_end), log)
+            init.main(plan, born_in_v2, Exchange(child_end), log)
     child_end.close()
     report({"init": pid}, [pidfd])
     exchange = Exchange(parent_end)
@@ -69,9 +68,23 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
         _accompany(plan, pid, pidfd, exchange, report, log)
     except BaseException as error:
         _kill(pidfd)
-        # What init says went wrong is the cause; that it could not be joined to a cgroup any more is only the effect.
+        # What init says went wrong is the cause; that its namespace is not there any more is only the effect.
         raise exchange.pending_error() or error from None
     report({"running": True}, [])
+
+
+def _clone(flags: int, cgroups: list[layout.Cgroup]) -> tuple[int, int, bool]:
+    """clone3(2), into the cgroup of version 2 where there is one and the kernel can (Linux 5.7); whether it was is the last value."""
+    for cgroup in cgroups:
+        if cgroup.version == 2:
+            cgroup_fd = os.open(cgroup.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return (*process.clone3(flags, cgroup_fd=cgroup_fd), True)
+            except OSError:  # init enters it itself, and says what is wrong
+                break
+            finally:
+                os.close(cgroup_fd)
+    return (*process.clone3(flags), False)
 
 
 def _kill(pidfd: int) -> None:
@@ -100,12 +113,8 @@ def load(container: Container, log: Log) -> Config:
 def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> None:
     """The launcher's side of the conversation with init."""
     config = plan.config
-    joining = Joining(plan.cgroups, pid)
-    try:
-        # Without a network namespace of its own its interfaces would be those of whom it shares with.
-        created = _links(plan, pid, report) if "net" in plan.namespaces else []
-    finally:
-        joining.wait()
+    # Without a network namespace of its own its interfaces would be those of whom it shares with.
+    created = _links(plan, pid, report) if "net" in plan.namespaces else []
     _run_scripts(plan, created, log)
     exchange.send({"created": [made for made in created if made]})
     terminals, fds = exchange.receive("terminals")
