@@ -35,11 +35,11 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
         monkeypatch.setattr(cgroupfs, "hierarchies", lambda: found)
         return found
 
-    real_mkdirs = os.makedirs
+    real_mkdir = os.mkdir
 
-    def mkdirs(path: str, mode: int = 0o777, exist_ok: bool = False) -> None:
+    def mkdir(path: str, mode: int = 0o777) -> None:
         """As the kernel does: a new cgroup has its files."""
-        real_mkdirs(path, mode, exist_ok)
+        real_mkdir(path, mode)
         for file in (
             "cpuset.cpus",
             "cpuset.mems",
@@ -62,7 +62,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
                 os.unlink(f"{base}/{file}")
             os.rmdir(base)
 
-    monkeypatch.setattr(layout.os, "makedirs", mkdirs)
+    monkeypatch.setattr(layout.os, "mkdir", mkdir)
     monkeypatch.setattr(cgroupfs, "remove_tree", remove)
     (tmp_path / "unified").mkdir()
     (tmp_path / "unified/cgroup.controllers").write_text("memory pids\n")

@@ -101,16 +101,18 @@ def _make_one(cgroup: Cgroup, exclusive: bool = False) -> None:
         if cgroup.version == 2:
             _enable_controllers(directory)
         directory = f"{directory}/{part}"
-        os.makedirs(directory, 0o755, exist_ok=not (exclusive and number == len(parts)))
+        try:
+            os.mkdir(directory, 0o755)
+        except FileExistsError:
+            if exclusive and number == len(parts):
+                raise
         if "cpuset" in cgroup.controllers:
             _inherit_cpuset(directory)
 
 
 def _enable_controllers(directory: str) -> None:
     """Hand every controller down, each for itself: one that is refused (busy, threaded) must not withhold the others."""
-    with open(f"{directory}/cgroup.controllers", encoding="ascii") as file:
-        available = file.read().split()
-    for controller in available:
+    for controller in cgroupfs.read(directory, "cgroup.controllers").split():
         try:
             cgroupfs.write(directory, "cgroup.subtree_control", f"+{controller}")
         except OSError:
@@ -119,9 +121,10 @@ def _enable_controllers(directory: str) -> None:
 
 def _inherit_cpuset(directory: str) -> None:
     """A new v1 cpuset is empty, and nothing can join it until it has processors and memory nodes (cpusets(7))."""
+    above = os.path.dirname(directory)
     for file in ("cpuset.cpus", "cpuset.mems"):
         if not cgroupfs.read(directory, file).strip():
-            cgroupfs.write(directory, file, cgroupfs.read(os.path.dirname(directory), file).strip())
+            cgroupfs.write(directory, file, cgroupfs.read(above, file).strip())
     cgroupfs.write(directory, "cgroup.clone_children", "1")
 
 

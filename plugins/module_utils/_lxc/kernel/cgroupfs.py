@@ -18,6 +18,7 @@ from . import mountinfo, process
 # Options of a version 1 hierarchy that are not controllers (the kernel's cgroup1_show_options).
 _PLAIN_OPTIONS = ("rw", "ro", "none", "all", "noprefix", "clone_children", "xattr", "cpuset_v2_mode", "favordynmods", "seclabel")
 _ROUNDS = 100
+_CHUNK = 16384
 
 
 class Hierarchy(NamedTuple):
@@ -34,7 +35,7 @@ class Hierarchy(NamedTuple):
 
 def hierarchies() -> list[Hierarchy]:
     """Each hierarchy once, at a place where it can be reached, in the order of /proc/self/mountinfo."""
-    return find(found for found in mountinfo.read() if found.fstype.startswith("cgroup") and not _is_covered(found))
+    return find(found for found in mountinfo.read(fstype="cgroup") if not _is_covered(found))
 
 
 def _is_covered(found: mountinfo.Mount) -> bool:
@@ -90,8 +91,12 @@ def directory(hierarchy: Hierarchy, path: str) -> str:
 
 def read(directory: str, file: str) -> str:
     """A value file, as it is."""
-    with open(_file(directory, file), encoding="utf-8", errors="replace") as opened:
-        return opened.read()
+    fd = os.open(_file(directory, file), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        chunks = list(iter(lambda: os.read(fd, _CHUNK), b""))
+    finally:
+        os.close(fd)
+    return b"".join(chunks).decode("utf-8", "replace")
 
 
 def write(directory: str, file: str, value: str) -> None:

@@ -48,7 +48,8 @@ def _line(line: bytes) -> Mount | None:
     return Mount(int(words[0]), int(words[1]), words[2].decode(), *names, words[5].decode(), tags, fstype, source, super_options)
 
 
-def read(pid: Union[int, str] = "self") -> list[Mount]:
-    """Every mount of a process's namespace below its root, in the kernel's order."""
+def read(pid: Union[int, str] = "self", fstype: str = "") -> list[Mount]:
+    """Every mount of a process's namespace below its root, in the kernel's order; only those whose type begins with `fstype`."""
+    wanted = b" - " + fstype.encode()  # a blank in a name is escaped
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
-        return parse(file)
+        return parse(line for line in file if wanted in line)

@@ -27,6 +27,7 @@ have_close_range = True
 
 _UNSIGNED_INT_MAX = 0xFFFFFFFF
 _LIBRARY_SIGNALS = (32, 33)  # nptl(7)
+_signals: list[int] = []  # those that can be set, as plain numbers: to make Python's enumeration of them takes longer than to set them
 
 # What a daemon of ours runs with, whoever started it.
 CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -240,9 +241,10 @@ def open_namespace(pid: int, name: str) -> int:
 
 def reset_signals() -> None:
     """Every signal to its default and none blocked, as a new program expects: Python ignores SIGPIPE and SIGXFSZ. Main thread only."""
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    if not _signals:
+        _signals.extend(sorted(int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+    for number in _signals:
+        signal.signal(number, signal.SIG_DFL)
     for reserved in _LIBRARY_SIGNALS:
         _unignore(reserved)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
