@@ -47,6 +47,51 @@ def test_the_package_itself_is_not_loaded_and_no_trace_is_left():
     assert late == []
 
 
+# As a start asks for them, with other values than those of the rehearsal.
+REQUESTS = """
+links = netlink._Rehearsal()
+for own in ({}, {"MTU": 1400}):
+    for peer in (own, {**own, "ADDRESS": "00:16:3e:00:00:01"}):
+        for master in ("", "lxcbr0"):
+            host = {**own, "ADDRESS": "fe:01:02:03:04:05"}
+            links.create_veth("vethx", "eth0", {"pid": 7}, master=master, attributes=host, peer_attributes=peer)
+links.set_alias("vethx", "whose"), links.set_up("eth0"), links.rename("lxcnew0", "lan"), links.delete_index(77, "vethx")
+for address in ("192.0.2.1", "2001:db8::1"):
+    version = 6 if ":" in address else 4
+    links.addresses(5, version)
+    for prefix in (8, 30, 31, 32):
+        links.add_address("eth0", address, prefix, "192.0.2.255" if version == 4 and prefix < 31 else "")
+    links.add_route("eth0", version), links.add_route("eth0", version, gateway=address), links.add_route("vethx", version, address, 32)
+"""
+
+
+@needs_pyroute2
+def test_what_a_child_has_encoded_is_enough_for_a_start():
+    """The message classes are never loaded here."""
+    head = "netlink.learn()\ndef refuse(): raise SystemExit('pyroute2 was asked for')\nnetlink._load = refuse\n"
+    tail = "with netlink.Netlink() as real: found = real.find('lo').hwaddr\nprint(json.dumps([found, list(netlink._classes), loaded()]))"
+    assert run(head + REQUESTS + tail) == ["00:00:00:00:00:00", [], []]
+
+
+@needs_pyroute2
+def test_what_a_child_has_not_encoded_is_encoded_when_it_is_wanted():
+    assert run(
+        "netlink.learn()\n"
+        "netlink._Rehearsal().create_veth('a', 'b', {'pid': 7}, attributes={'NUM_RX_QUEUES': 4})\n"
+        "print(json.dumps(list(netlink._classes)))"
+    ) == ["ifinfmsg", "ifaddrmsg", "rtmsg"]
+
+
+def test_what_a_child_says_of_a_missing_pyroute2_is_said_here():
+    kind, message, hint = run(
+        "import importlib.util\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "try: netlink.learn()\n"
+        "except Exception as error: print(json.dumps([type(error).__name__, error.message, error.hint]))"
+    )
+    assert (kind, "pyroute2 is missing" in message, "apt install python3-pyroute2" in hint) == ("Unsupported", True, True)
+
+
 @needs_pyroute2
 @pytest.mark.parametrize("module", ["asyncio", "pyroute2.iproute", "http"])
 def test_what_costs_time_is_not_loaded(module):

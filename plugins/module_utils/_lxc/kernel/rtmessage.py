@@ -5,6 +5,7 @@
 
 pyroute2 takes 0.3 to 2 ms to encode a request and touches hundreds of pages, which a forked launcher has to copy first. Two
 requests of one form differ only in values of a known size: the form is encoded once, with marks in the places of the values.
+Forms can be handed to another process, which then does without pyroute2.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ ADDRESS = struct.Struct("=BBBBi")  # struct ifaddrmsg, linux/if_addr.h
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=I")
 _NAME_SIZE = 16  # IFNAMSIZ, netdevice(7)
-_INDEX = 20  # where both structs have the interface's number
+# Values of a message's struct that have a place: the interface's number, and the length of a prefix.
+_FIELDS = {"index": ("=i", 20), "prefixlen": ("=B", 17), "dst_len": ("=B", 17)}
 
 Attributes = Sequence[Sequence[Any]]
 Encode = Callable[[Mapping[str, Any], Attributes], bytes]
@@ -66,13 +68,23 @@ class _Form(NamedTuple):
 _forms: dict[str, _Form] = {}
 
 
+def forms() -> dict[str, list[Any]]:
+    """Those that are known, as JSON values for `take_over` in another process."""
+    return {key: [form.data.hex(), form.places, form.tail] for key, form in _forms.items()}
+
+
+def take_over(given: Mapping[str, Sequence[Any]]) -> None:
+    """Know these forms from now on."""
+    _forms.update({key: _Form(bytes.fromhex(data), places, tail) for key, (data, places, tail) in given.items()})
+
+
 def fill(kind: int, fields: Mapping[str, Any], attributes: Attributes, encode: Encode) -> bytearray:
     """One request. `encode(fields, attributes)` is called only for a form that was not met before."""
     values: list[bytes] = []
     marks: list[Any] = []
     tail = attributes[-1][1].encode() if attributes and attributes[-1][0] == _TAIL else None
     form = _mark(attributes if tail is None else [*attributes[:-1], (_TAIL, _TAIL_MARK)], values, marks)
-    plain = {**fields, "index": 0} if "index" in fields else fields
+    plain = {field: 0 if field in _FIELDS else value for field, value in fields.items()}
     key = f"{kind} {plain} {form}"
     known = _forms.get(key)
     if known is None:
@@ -80,8 +92,10 @@ def fill(kind: int, fields: Mapping[str, Any], attributes: Attributes, encode: E
     data = bytearray(known.data)
     for place, value in zip(known.places, values):
         data[place : place + len(value)] = value
-    if "index" in fields:
-        struct.pack_into("=i", data, _INDEX, fields["index"])
+    for field, value in fields.items():
+        if field in _FIELDS:
+            layout, offset = _FIELDS[field]
+            struct.pack_into(layout, data, offset, value)
     return data if tail is None else _with_tail(data, known.tail, tail + b"\0")
 
 

@@ -107,8 +107,7 @@ def _try() -> None:
 
 def _warm_up() -> None:
     """Do once what every launcher would otherwise do again: imports, and what libraries prepare at first use."""
-    netlink.preload()
-    netlink.rehearse()
+    netlink.learn()
     for rootfs_path in ("dir:/", "overlay:/:/"):
         backends.preload(rootfs_path)
     config = parser.loads("lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.0.1/24\nlxc.mount.auto = proc\nlxc.cap.drop = sys_time\n")
