@@ -155,6 +155,7 @@ def monitor() -> tuple[object, ...]:
         handover,
         keeper,
         launcher,
+        launchers,
         link,
         listen,
         loop,
@@ -165,7 +166,6 @@ def monitor() -> tuple[object, ...]:
         replace,
         requests,
         serve,
-        state,
     )
 
     return (
@@ -178,6 +178,7 @@ def monitor() -> tuple[object, ...]:
         handover,
         keeper,
         launcher,
+        launchers,
         link,
         listen,
         loop,
@@ -188,14 +189,13 @@ def monitor() -> tuple[object, ...]:
         replace,
         requests,
         serve,
-        state,
     )
 
 
-def monitor_supervise() -> tuple[object, ...]:
-    from .monitor import supervise
+def monitor_state() -> tuple[object, ...]:
+    from .monitor import state, supervise
 
-    return (supervise,)
+    return state, supervise
 
 
 def network() -> tuple[object, ...]:

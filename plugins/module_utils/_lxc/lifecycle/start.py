@@ -39,11 +39,12 @@ def preload(config: Config) -> None:
     types.preload(config.networks)
 
 
-def launch(container: Container, root_mount: str, report: Report, log: Log) -> None:
+def launch(container: Container, root_mount: str, report: Report, log: Log) -> bool:
     """Bring the container to RUNNING. Raises LxcError when it cannot; then nothing of init is left.
 
     `report(message, fds)` tells the monitor: {"warnings"}, {"config"}, {"cgroups"}, {"init"} with its pidfd, {"links"},
-    {"terminals"} with their descriptors, {"namespaces"} with theirs, {"running"}.
+    {"terminals"} with their descriptors, {"namespaces"} with theirs, {"running"} with whether this process is as it was
+    before, and so may launch another ("free"), which is returned too.
     """
     config = load(container, log)
     shares_network = types.shares_host(config.networks)
@@ -70,7 +71,17 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> N
         _kill(pidfd)
         # What init says went wrong is the cause; that its namespace is not there any more is only the effect.
         raise exchange.pending_error() or error from None
-    report({"running": True}, [])
+    parent_end.close()
+    os.close(pidfd)
+    free = _is_free(config)
+    report({"running": True, "free": free}, [])
+    return free
+
+
+def _is_free(config: Config) -> bool:
+    """Not after programs of the user's, which may have left others behind in this session, nor after a visit to namespaces of others."""
+    ran = any(config.hooks(kind) for kind in ("pre-start", "start-host")) or any(network.script_up for network in config.networks)
+    return not ran and not config.prefix("lxc.namespace.share.")
 
 
 def _clone(flags: int, cgroups: list[layout.Cgroup]) -> tuple[int, int, bool]:

@@ -20,6 +20,7 @@ from ..kernel import sockets
 from ..lifecycle import finish, start
 from ..lifecycle.log import Log, level_number
 from ..lifecycle.start_errors import as_lxc_error
+from ..paths import Container
 from ..wire import host
 from . import environment
 from .loop import fork
@@ -29,22 +30,44 @@ _SIZE = 1 << 18
 _MAX_FDS = 250
 
 
-def launch(record: Record, end: socket.socket, root_mount: str) -> int:
-    """Fork the launcher; it reports through `end`. Returns its pid."""
+def fork_launcher(end: socket.socket, root_mount: str) -> int:
+    """Fork a launcher, which takes jobs from `end` and reports there. Returns its pid."""
+
+    def run() -> None:
+        while _launch(end, root_mount):
+            continue
+
+    return fork(run, [end.fileno()], environment.restore_limits)
+
+
+def job(record: Record) -> bytes:
+    """What a launcher must know of a container."""
+    return json.dumps({"container": record.container, "log": _log_fields(record)}).encode()
+
+
+def _launch(end: socket.socket, root_mount: str) -> bool:
+    """In the launcher: wait for a job and do it; whether it may take another."""
+    try:
+        data = end.recv(_SIZE)
+    except ConnectionResetError:  # the monitor died with what was said last unread
+        return False
+    if not data:
+        return False
+    wanted = json.loads(data)
+    container = Container(*wanted["container"])
+    name, path, level, said = wanted["log"]
+    log = Log(name, path, level, tuple(said))
 
     def report(message: dict[str, Any], fds: Sequence[int]) -> None:
         sockets.send_with_fds(end, json.dumps(message).encode(), list(fds))
 
-    def run() -> None:
-        log = _log(record)
-        try:
-            start.launch(record.container, root_mount, report, log)
-        except BaseException as error:  # the monitor must hear of it, whatever it is
-            failure = as_lxc_error(error, log)
-            log.write("ERROR", str(failure))
-            report({"error": host.describe(failure)}, [])
-
-    return fork(run, [end.fileno()], environment.restore_limits)
+    try:
+        return start.launch(container, root_mount, report, log)
+    except BaseException as error:  # the monitor must hear of it, whatever it is
+        failure = as_lxc_error(error, log)
+        log.write("ERROR", str(failure))
+        report({"error": host.describe(failure)}, [])
+        return False
 
 
 def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> int:
@@ -53,7 +76,7 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> i
     pairs = record.config_pairs()
 
     def run() -> None:
-        log = _log(record)
+        log = Log(*_log_fields(record))
         try:
             config = parser.from_pairs(pairs, record.container.config)
         except LxcError as error:  # then without its hooks: what was made must go
@@ -64,10 +87,10 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> i
     return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
 
 
-def _log(record: Record) -> Log:
+def _log_fields(record: Record) -> tuple[str, str, int, tuple[bool, bool]]:
     path = record.log_file or record.get("lxc.log.file") or record.container.log
     said = bool(record.log_file), bool(record.log_level)
-    return Log(record.container.name, path, level_number(record.log_level or record.get("lxc.log.level")), said)
+    return record.container.name, path, level_number(record.log_level or record.get("lxc.log.level")), said
 
 
 def messages(ours: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:

@@ -184,6 +184,7 @@ class Monitor:
         if pid == 0:
             theirs.close()
             self.link.renew(ours)
+            self.supervisor.launchers.dismiss()
             self.supervisor.find_orphans()
             return
         # What the monitor's objects hold is only forgotten here: the collector must not close numbers that are others' by now.

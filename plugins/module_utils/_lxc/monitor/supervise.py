@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..errors import LxcError, StepError
@@ -24,6 +24,7 @@ from ..wire.protocol import State
 from . import launcher, notify, places, state
 from .console import Console, size
 from .ending import Ending
+from .launchers import Launchers
 from .link import Link
 from .listen import listen
 from .loop import READ, Loop, say
@@ -46,6 +47,7 @@ class Supervisor:
         self._orphans: set[int] = set()
         self._paused = False
         self._when_idle: Callable[[], None] | None = None
+        self.launchers = Launchers(loop, root_mount)
         self._queue: list[tuple[Record, float]] = []
         self._launching = 0
         self.ending = Ending(self)
@@ -140,23 +142,17 @@ class Supervisor:
                 self.ending.finish(record)
 
     def _launch(self, record: Record, timeout: float) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        record.launcher_pid = launcher.launch(record, theirs, self.root_mount)
-        theirs.close()
-        self.loop.watch(ours.fileno(), READ, lambda _events: self._hear(record, ours))
         deadline = self.loop.later(timeout, lambda: self._overdue(record, timeout))
 
-        def ended(status: int) -> None:
+        def done(status: int) -> None:
             deadline.cancel()
-            try:
-                self._hear(record, ours)
-            finally:
-                self.loop.forget(ours.fileno())
-                ours.close()
-                self.launched(record, status)
+            self.launched(record, status)
 
-        self.loop.on_exit(record.launcher_pid, ended, is_new=True)
+        try:
+            self.launchers.launch(record, partial(self._note, record), done)
+        except OSError:
+            deadline.cancel()
+            raise
 
     def _overdue(self, record: Record, timeout: float) -> None:
         self.give_up(record, errno.ETIMEDOUT, f"not running after {timeout:g} s; it was ended")
@@ -187,10 +183,6 @@ class Supervisor:
             except ProcessLookupError:
                 return
             places.thaw(record.cgroup_list())
-
-    def _hear(self, record: Record, ours: socket.socket) -> None:
-        for message, fds in launcher.messages(ours):
-            self._note(record, message, fds)
 
     def _note(self, record: Record, message: dict[str, Any], fds: Sequence[int]) -> None:
         """Take over what the launcher reports: see `lifecycle.start.launch` for the messages."""
@@ -260,7 +252,7 @@ class Supervisor:
         record.console = Console(self.loop, master_fd, buffer_size, record.get("lxc.console.logfile"), log_size, rotate)
 
     def launched(self, record: Record, status: int) -> None:
-        """The launcher has ended, well or not."""
+        """The launcher has ended, well or not, or is free for another container."""
         record.launcher_pid, record.touched = 0, True
         self._launching -= 1
         self._launch_next()
