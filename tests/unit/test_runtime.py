@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError, TimedOut
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError, TimedOut
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import host
 
 PACKAGE = Path(runtime.__file__).parent
@@ -137,11 +137,14 @@ def test_the_lock_has_an_end(run: Path, monkeypatch: pytest.MonkeyPatch) -> None
     os.close(waiter)
 
 
-def test_a_monitor_that_ends_just_now_is_replaced_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", [host.NoMonitor("none"), host.Gone("gone"), host.Outdated("old")])
+def test_a_monitor_is_made_sure_of_when_there_is_none_of_our_version(monkeypatch: pytest.MonkeyPatch, first: LxcError) -> None:
     ensured: list[int] = []
-    answers = iter([host.NoMonitor("gone"), {"results": [{"name": "a", "lxc_path": "/lxc", "error": None, "warnings": []}]}])
+    asked: list[object] = []
+    answers = iter([first, {"results": [{"name": "a", "lxc_path": "/lxc", "error": None, "warnings": []}]}])
 
-    def request(_op: str, _body: object, timeout: float) -> object:
+    def request(_op: str, body: dict[str, object], timeout: float) -> object:
+        asked.append(body["collection"])
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
@@ -151,7 +154,20 @@ def test_a_monitor_that_ends_just_now_is_replaced_by_another(monkeypatch: pytest
     monkeypatch.setattr(host, "request", request)
     container = paths.container("a", "/lxc")
     assert runtime.start([container]) == [(container, None, [])]
-    assert len(ensured) == 2
+    assert len(ensured) == 1
+    assert asked == [runtime.COLLECTION_VERSION] * 2
+
+
+def test_one_request_is_enough_where_there_is_a_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def request(op: str, *_arguments: object, **_named: object) -> object:
+        asked.append(op)
+        return {"results": [{"name": "a", "lxc_path": "/lxc", "error": None, "warnings": []}]}
+
+    monkeypatch.setattr(host, "request", request)
+    runtime.start([paths.container("a", "/lxc")])
+    assert asked == ["start"]
 
 
 def test_errors_come_back_in_the_order_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

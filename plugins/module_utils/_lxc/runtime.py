@@ -67,13 +67,14 @@ def start(
 
 
 def _ask_to_start(body: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """A monitor that has ended just now, or was replaced, is asked for again: what runs already is only told so by the next."""
+    """At once, since there mostly is a monitor. One that has ended just now, or is or was replaced, is asked for again: what runs
+    already is only told so by the next."""
     for _attempt in range(_ATTEMPTS):
-        ensure_monitor()
         try:
-            return host.request("start", body, timeout=timeout)
-        except (host.NoMonitor, host.Gone) as error:
+            return host.request("start", {**body, "collection": COLLECTION_VERSION}, timeout=timeout)
+        except (host.NoMonitor, host.Gone, host.Outdated) as error:
             gone = error
+            ensure_monitor()
     raise gone
 
 

@@ -111,6 +111,16 @@ def test_a_newer_collection_replaces_it_and_nobody_is_refused(boxes, collection,
     until(lambda: boxes[1].state == State.STOPPED, "the end of one that the old monitor had started is heard")
 
 
+def test_a_start_by_a_newer_collection_is_made_by_its_own_monitor(make_box, collection):
+    old = runtime.ensure_monitor()
+    collection(NEWER)
+    box = make_box("r1")
+    box.start()
+    new = host.request("hello")
+    assert (new["collection"], new["keeper"]) == (NEWER, old["keeper"])
+    assert process.parent(box.pid) == new["pid"]
+
+
 def test_after_it_a_kill_is_survived_as_before(boxes, collection):
     collection(NEWER)
     facts = runtime.ensure_monitor()

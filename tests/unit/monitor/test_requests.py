@@ -83,6 +83,15 @@ def test_each_container_has_its_own_result(near: Near) -> None:
     assert near.supervisor.asked[0][1:4] == (5.0, "", "INFO")
 
 
+@pytest.mark.parametrize(("theirs", "outdated"), [("1.10.0", True), ("1.9.0", False), ("0.1.0", False), (None, False)])
+def test_a_start_for_a_newer_collection_is_left_to_a_newer_monitor(near: Near, theirs: Any, outdated: bool) -> None:
+    near.requests.facts["collection"] = "1.9.0"
+    answer = near.ask(near.connect(), {"op": "start", "containers": [["/lxc", "a"]], **({"collection": theirs} if theirs else {})})
+    assert len(near.supervisor.asked) == (not outdated)
+    assert answer["ok"] is not outdated
+    assert not outdated or kind(answer) == "Outdated"
+
+
 def test_replace_is_handed_on_and_answered_when_it_is_done(near: Near) -> None:
     assert near.ask(near.connect(), {"op": "replace", "collection": 1})["replaced"]
     assert near.replaced == [1]

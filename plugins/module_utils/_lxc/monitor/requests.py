@@ -164,6 +164,9 @@ class Connection:
         if op == "start":
             if self.requests.closed:
                 raise host.NoMonitor("This monitor is about to end")
+            own, theirs = (str(facts.get("collection", "")) for facts in (self.requests.facts, message))
+            if host.is_newer(theirs, own):
+                raise host.Outdated(f"The monitor is of version {own}, the request of {theirs}")
             _Start(self, message)
             return None
         if op == "replace":
@@ -204,7 +207,7 @@ class Connection:
 class _Start:
     """One request to start many: answered when the last of them has come to an end, each with its own result.
 
-    {"op": "start", "containers": [[lxcpath, name], …], "timeout": seconds, "log_file", "log_level"} ->
+    {"op": "start", "containers": [[lxcpath, name], …], "timeout": seconds, "log_file", "log_level", "collection": version} ->
     {"results": [{"name", "lxc_path", "error": described or null, "warnings": […]}, …]}
     """
 

@@ -36,6 +36,10 @@ class NoMonitor(errors.LxcError):
     """No monitor listens on the host's socket."""
 
 
+class Outdated(errors.LxcError):
+    """The request comes from a newer collection than the monitor's, which has to take its place first."""
+
+
 class Gone(ProtocolError):
     """The monitor closed the connection before it replied: it has ended, and another may have taken its place."""
 
@@ -49,6 +53,7 @@ _KINDS: dict[str, type[errors.LxcError]] = {
         errors.Unsupported,
         errors.TimedOut,
         NoMonitor,
+        Outdated,
         Gone,
         NotRunning,
         ProtocolError,
