@@ -26,4 +26,4 @@ def test_octal_escapes_and_an_empty_source() -> None:
 def test_the_real_one() -> None:
     every = mountinfo.read()
     assert "/proc" in [found.target for found in every]
-    assert mountinfo.read(fstype="pro") == [found for found in every if found.fstype.startswith("pro")] != []
+    assert mountinfo.of_type(mountinfo.text(), "pro") == [found for found in every if found.fstype.startswith("pro")] != []

@@ -56,9 +56,3 @@ def test_keep() -> None:
 def test_both_are_an_error() -> None:
     with pytest.raises(LxcError):
         dropped("lxc.cap.drop = kill\nlxc.cap.keep = chown\n")
-
-
-def test_keeps() -> None:
-    assert capabilities.keeps(parser.loads(""), "sys_admin")
-    assert not capabilities.keeps(parser.loads("lxc.cap.drop = sys_admin\n"), "sys_admin")
-    assert not capabilities.keeps(parser.loads("lxc.cap.keep = kill\n"), "sys_admin")

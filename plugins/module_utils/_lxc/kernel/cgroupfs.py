@@ -33,9 +33,15 @@ class Hierarchy(NamedTuple):
     root: str = "/"
 
 
+_known: list[tuple[bytes, list[Hierarchy]]] = []  # what was found, and in which mountinfo
+
+
 def hierarchies() -> list[Hierarchy]:
     """Each hierarchy once, at a place where it can be reached, in the order of /proc/self/mountinfo."""
-    return find(found for found in mountinfo.read(fstype="cgroup") if not _is_covered(found))
+    mounts = mountinfo.text()
+    if not _known or _known[0][0] != mounts:
+        _known[:] = [(mounts, find(found for found in mountinfo.of_type(mounts, "cgroup") if not _is_covered(found)))]
+    return list(_known[0][1])
 
 
 def _is_covered(found: mountinfo.Mount) -> bool:

@@ -32,6 +32,17 @@ _PER_LINUX, _PER_LINUX32 = 0, 8
 _ARCH_32 = ("arm armel armhf armv7 armv7l athlon i386 i486 i586 i686 linux32 mips mipsel powerpc ppc x86").split()
 
 
+class Intent(NamedTuple):
+    """What init will be. Worked out by the launcher, where the host's /proc can be read, and whose pages need not be copied for it."""
+
+    dropped: list[int]
+    uid: int
+    gid: int
+    groups: list[int]
+    arguments: list[str]
+    environment: dict[str, str]
+
+
 class Plan(NamedTuple):
     """What the launcher knows when it makes init."""
 
@@ -42,24 +53,14 @@ class Plan(NamedTuple):
     namespaces: set[str]
     cgroups: list[layout.Cgroup]
     shares_network: bool
+    intent: Intent
 
 
-class Intent(NamedTuple):
-    """What init will be, worked out while the host's /proc can still be read."""
-
-    dropped: list[int]
-    uid: int
-    gid: int
-    groups: list[int]
-    arguments: list[str]
-    environment: dict[str, str]
-
-
-def _intend(plan: Plan) -> Intent:
-    config = plan.config
+def intend(config: Config, env: Mapping[str, str]) -> Intent:
+    """Raises LxcError for what contradicts itself."""
     groups = [int(group) for group in config.get_list("lxc.init.groups")]
     uid, gid = config.get_int("lxc.init.uid", 0), config.get_int("lxc.init.gid", 0)
-    return Intent(capabilities.dropped(config), uid, gid, groups, _command(config), _environment(config, plan.env))
+    return Intent(capabilities.dropped(config), uid, gid, groups, _command(config), _environment(config, env))
 
 
 def main(plan: Plan, born_in_v2: bool, exchange: Exchange, log: Log) -> NoReturn:
@@ -70,9 +71,8 @@ def main(plan: Plan, born_in_v2: bool, exchange: Exchange, log: Log) -> NoReturn
         os.setsid()
         os.umask(0)
         layout.enter(plan.cgroups, born_in_v2)
-        intent = _intend(plan)
         terminal_fd = _build(plan, exchange, log)
-        _become(plan, intent, exchange, terminal_fd, log)
+        _become(plan, exchange, terminal_fd, log)
     except BaseException as error:  # whatever it is, the launcher must hear of it, and nothing may return into its code
         exchange.send_error(as_lxc_error(error, log))
     finally:
@@ -92,9 +92,11 @@ def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
         autodev.mount_dev(config, root_fd)
     automounts.mount_proc_and_sys(config, root_fd, plan.shares_network)
     _note(mounts.mount_all(mounts.entries(config), root_fd, [plan.root_mount, backends.directory(config.rootfs_path)]), log)
-    created, _fds = exchange.receive("created")
     _enter_cgroup_namespace(plan, root_fd)
-    types.configure_all(config.networks, created, "net" in plan.namespaces)
+    # The launcher makes the interfaces meanwhile. Who may look at them has them; else they are waited for when all else is done.
+    is_looked_at = bool(config.hooks("mount") or config.hooks("autodev"))
+    if is_looked_at:
+        _network(plan, exchange)
     hooks.run("mount", config, plan.env, log)
     if autodev.enabled(config):
         hooks.run("autodev", config, plan.env, log)
@@ -104,11 +106,18 @@ def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
     exchange.send({"terminals": {"console": terminals.console_fd >= 0}}, [terminals.devpts_fd, *masters])
     for fd in (terminals.devpts_fd, *masters):
         os.close(fd)
+    if not is_looked_at:
+        _network(plan, exchange)
     kernelvalues.write_all(config)
     log.hold()
     pivot.pivot(root_fd)
     os.close(root_fd)
     return terminals.console_peer_fd
+
+
+def _network(plan: Plan, exchange: Exchange) -> None:
+    created, _fds = exchange.receive("created")
+    types.configure_all(plan.config.networks, created, "net" in plan.namespaces)
 
 
 def _note(warnings: list[str], log: Log) -> None:
@@ -129,13 +138,13 @@ def _enter_cgroup_namespace(plan: Plan, root_fd: int) -> None:
     if "cgroup" in plan.namespaces:
         libc.unshare(libc.CLONE_NEWCGROUP)
     names = [(",".join(cgroup.controllers), cgroup.version) for cgroup in plan.cgroups]
-    keeps = capabilities.keeps(plan.config, "sys_admin")
+    keeps = capabilities.number("sys_admin") not in plan.intent.dropped
     automounts.mount_cgroups(plan.config, root_fd, "cgroup" in plan.namespaces, keeps, names)
 
 
-def _become(plan: Plan, intent: Intent, exchange: Exchange, terminal_fd: int, log: Log) -> None:
+def _become(plan: Plan, exchange: Exchange, terminal_fd: int, log: Log) -> None:
     """Take on what init runs with, and execute it. Inside the container from here on."""
-    config = plan.config
+    config, intent = plan.config, plan.intent
     exchange.send({"ready": True})
     exchange.receive("go")
     _persona(config)

@@ -56,7 +56,7 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     cgroups = layout.create(config, container.name)
     report({"cgroups": [list(cgroup) for cgroup in cgroups]}, [])
     parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network)
+    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, init.intend(config, env))
     with namespaces.shared(config, container):
         pid, pidfd, born_in_v2 = _clone(namespaces.at_clone(names) | libc.CLONE_PARENT, cgroups)
         if pid == 0:

@@ -32,7 +32,9 @@ def dropped(config: Config) -> list[int]:
     if keep:
         kept = _after_none(keep)
         return [cap for cap in range(credentials.last_cap() + 1) if cap not in kept]
-    return sorted({number(name) for name in drop if number(name) <= credentials.last_cap()})
+    numbers = {number(name) for name in drop}
+    last = credentials.last_cap() if numbers else 0
+    return sorted(cap for cap in numbers if cap <= last)
 
 
 def _after_none(names: Iterable[str]) -> set[int]:
@@ -41,8 +43,3 @@ def _after_none(names: Iterable[str]) -> set[int]:
     for name in names:
         kept = set() if name == "none" else kept | {number(name)}
     return kept
-
-
-def keeps(config: Config, name: str) -> bool:
-    """Whether the container will have this capability."""
-    return number(name) not in dropped(config)
