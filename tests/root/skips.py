@@ -23,6 +23,11 @@ MAY_LACK = [
     "the number of reboot(2)",
     "this file system has no immutable files",
     "this host runs",
+    "this host has no cgroup v",
+    "this host has cgroup v",
+    "this host has neither",
+    "on this host's unified hierarchy",
+    "there is no /dev/fuse",
     *(["no package mirror answers"] if os.environ.get("HOSTKIT_REQUIRE_MIRROR") != "1" else []),
 ]
 

@@ -50,7 +50,7 @@ def outer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[paths.Container]
         create.create(create.CreateRequest(one, "debian", template_options=options, networks=[network]), lambda _line: None)
     except LxcError as error:
         if "mirror" in str(error):
-            pytest.skip(f"no Debian to be had: {error}")
+            pytest.skip(f"no package mirror answers: {error}")
         raise
     _furnish(Path(one.rootfs))
     with open(one.config, "a", encoding="utf-8") as config:  # containers inside are its right
