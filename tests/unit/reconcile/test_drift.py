@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, observe_config, settled, verbs
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, effects, observe_config, settled, verbs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
@@ -129,8 +129,6 @@ def test_a_file_that_is_not_utf8_survives(tmp_path):
     one = paths.container("m1", str(tmp_path))
     with open(one.config, "wb") as stream:
         stream.write(b"# \xff\nlxc.tty.max = 1\n")
-    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import effects
-
     text = observe_config.read_config(one)
     effects.replace(one.config, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config))
     with open(one.config, "rb") as stream:
@@ -179,3 +177,15 @@ SETTLED = TEXT.replace("# kept", "lxc.include = /nowhere.conf")
 )
 def test_what_can_be_seen_without_the_code_that_edits(text, params, running, known):
     assert settled.is_settled(wanted(**params), running, text) is known
+
+
+def test_a_line_without_effect_is_warned_of_where_the_config_is_written(tmp_path, monkeypatch):
+    (tmp_path / "m1").mkdir()
+    monkeypatch.setattr(paths, "LXC_RUN", str(tmp_path / "run"))
+    one = desired({"name": ["m1"], "config": {"lxc.tty.max": 2}}, str(tmp_path))[0]
+    with open(one.container.config, "w", encoding="utf-8") as stream:
+        stream.write("tty.max = 9\nlxc.tty.max = 1\n")
+    warnings = effects.Effects().write_config(one)
+    assert warnings == [f"{one.container.config}:1: this line has no effect: 'tty.max' does not begin with lxc."]
+    with open(one.container.config, encoding="utf-8") as stream:
+        assert stream.read() == "tty.max = 9\nlxc.tty.max = 2\n"

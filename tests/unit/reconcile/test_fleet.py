@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import pytest
@@ -158,3 +159,25 @@ def test_what_a_stop_came_to_is_said():
         "stop a (killed)",
         "stop a (already)",
     ]
+
+
+def test_what_is_said_twice_is_warned_of_once():
+    task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
+    change = work.Change("config", "", "", "change lines in /x", list)
+    work.note(task, change, ["/x:1: no effect", "/x:2: no effect"])
+    work.warn(task, ["/x:1: no effect", "another"])
+    assert task.warnings == ["/x:1: no effect", "/x:2: no effect", "another"]
+
+
+def test_several_are_worked_on_at_once(run):
+    """Each stop waits until all three have begun."""
+    world = World(a="RUNNING", b="RUNNING", c="FROZEN")
+    begun = threading.Barrier(3, timeout=20)
+
+    def stop(wanted):
+        begun.wait()
+        return world._act("stop", wanted.container.name, "STOPPED")
+
+    world.stop = stop
+    report = run(world, ["a", "b", "c"], state="stopped")
+    assert (report.failed, set(world.states.values())) == ("", {"STOPPED"})

@@ -57,13 +57,15 @@ class Effects:
 
     def write_config(self, desired: Desired) -> object:
         """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""
+        from ..config import parser
         from ..lifecycle import lock
         from . import drift, observe_config
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
-            replace(one.config, drift.new_text(observe_config.read_config(one), desired, one.config))
-        return None
+            text = drift.new_text(observe_config.read_config(one), desired, one.config)
+            replace(one.config, text)
+        return parser.parse(text, one.config, []).warnings
 
     def start(self, desired: Desired) -> object:
         from .. import runtime

@@ -55,7 +55,12 @@ def note(task: Task, change: Change, outcome: object) -> None:
     how = getattr(outcome, "how", "")
     task.actions.append(f"{change.describe} ({_stopped(outcome)})" if how else change.describe)
     if isinstance(outcome, list):
-        task.warnings += [str(warning) for warning in outcome]
+        warn(task, outcome)
+
+
+def warn(task: Task, warnings: Sequence[object]) -> None:
+    """Each once: what is wrong with a config is said when it is written and when it is used."""
+    task.warnings += [text for text in dict.fromkeys(map(str, warnings)) if text not in task.warnings]
 
 
 def _stopped(outcome: object) -> str:
@@ -99,7 +104,7 @@ def start_together(tasks: Sequence[Task]) -> None:
         for one, error, warnings in runtime.start(list(by_container), timeout, said.log_file, said.log_level):
             task = by_container[one]
             task.error = error
-            task.warnings += warnings
+            warn(task, warnings)
             if error is None and task.plan.start:
                 note(task, task.plan.start, None)
     except LxcError as error:  # not even the request went through
