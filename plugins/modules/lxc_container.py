@@ -79,7 +79,10 @@ options:
       overlayfs: A directory below an overlay that takes the changes.
   directory:
     description:
-      - The directory of the root filesystem of a new container, with O(backing_store=dir).
+      - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
+        above it exists.
+      - In its usual place the root filesystem is out of the reach of the host's users. Elsewhere, a directory that is closed to them has
+        to be above it, because a root filesystem has set-user-id programs of its own.
       - With several names it must have C(%n) in it, which becomes the name.
     type: path
   config:
@@ -254,7 +257,8 @@ options:
         elements: str
       keep:
         description:
-          - The only capabilities that the container has.
+          - The only capabilities that the container has. An empty list keeps none.
+          - A line that clears what an included file drops is written above it.
         type: list
         elements: str
   environment:

@@ -39,7 +39,9 @@ def collect(several=False, **params):
             {"autostart": {"enabled": True, "delay": 2, "order": None, "groups": ["x"]}},
             {"lxc.start.auto": "1", "lxc.start.delay": "2", "lxc.group": ["x"]},
         ),
-        ({"capabilities": {"drop": ["mknod"], "keep": None}}, {"lxc.cap.drop": ["mknod"]}),
+        ({"capabilities": {"drop": ["mknod"], "keep": None}}, {"lxc.cap.keep": None, "lxc.cap.drop": ["mknod"]}),
+        ({"capabilities": {"keep": ["kill", "chown"]}}, {"lxc.cap.drop": "", "lxc.cap.keep": ["kill", "chown"]}),
+        ({"capabilities": {"keep": []}}, {"lxc.cap.drop": "", "lxc.cap.keep": ["none"]}),
         ({"environment": {"A": 1, "B": "x y"}}, {"lxc.environment": ["A=1", "B=x y"]}),
         ({"cgroup": {"memory.max": "1G"}}, {"lxc.cgroup2.memory.max": "1G"}),
         (

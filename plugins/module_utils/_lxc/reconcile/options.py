@@ -159,7 +159,7 @@ def _typed(params: Mapping[str, Any], name: str) -> list[tuple[str, str, Value]]
         listed = commands if isinstance(commands, list) else [commands]
         found.append(("hooks", f"lxc.hook.{hook}", [_text(f"hooks[{hook}]", command) for command in listed]))
     for word, value in _said(params.get("capabilities")):
-        found.append(("capabilities", f"lxc.cap.{word}", [_text(f"capabilities.{word}", item) for item in value]))
+        found += _capabilities(word, [_text(f"capabilities.{word}", item) for item in value])
     if "environment" in params:
         found.append(("environment", "lxc.environment", [_variable(key, value) for key, value in params["environment"].items()]))
     for word, value in _said(params.get("autostart")):
@@ -168,6 +168,13 @@ def _typed(params: Mapping[str, Any], name: str) -> list[tuple[str, str, Value]]
     for file, value in params.get("cgroup", {}).items():
         found += [("cgroup", key, _value(f"cgroup[{file}]", value)) for key in _cgroup_keys(file)]
     return found
+
+
+def _capabilities(word: str, names: list[str]) -> list[tuple[str, str, Value]]:
+    """LXC takes either list and not both. The line that clears what an include drops stands above those that keep."""
+    if word == "drop":
+        return [("capabilities", "lxc.cap.keep", None), ("capabilities", "lxc.cap.drop", names)]
+    return [("capabilities", "lxc.cap.drop", ""), ("capabilities", "lxc.cap.keep", names or ["none"])]
 
 
 def _said(options: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
