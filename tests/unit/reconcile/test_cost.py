@@ -23,7 +23,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 query.state = lambda one: State.RUNNING
 query.init_pid = lambda one: os.getpid()
-query.config_item = lambda one, key: "dir:/nowhere"
+query.config_item = lambda one, key: "/"
 {call}
 loaded = {{name[len(base):]: module.__file__ for name, module in sys.modules.items() if name.startswith(base) and module.__file__}}
 print(json.dumps([report.changed, {{name: len(open(file).readlines()) for name, file in loaded.items()}}]))
@@ -41,7 +41,7 @@ assert [entry["name"] for entry in report.result["containers"]] == ["m1"] and no
 
 
 CONFIG = """
-query.config_item = lambda one, key: {{"lxc.uts.name": "m1", "lxc.tty.max": "2", "lxc.net.0.type": "empty"}}.get(key, "dir:/nowhere")
+query.config_item = lambda one, key: {{"lxc.uts.name": "m1", "lxc.tty.max": "2", "lxc.net.0.type": "empty"}}.get(key, "/")
 """ + STARTED.replace('"debian",', '"debian", "config": {{"lxc.tty.max": 2}}, "hostname": "m1", "network": [],')
 
 

@@ -43,17 +43,22 @@ def _init_pid(one: Container) -> int:
 
 def rootfs_path(one: Container, running: bool) -> str:
     """As `lxc.rootfs.path` has it, a plain path for a directory, with the backend's prefix else. A running one answers itself."""
+    answer = ""
     if running:
         try:
-            return _plain(query.config_item(one, "lxc.rootfs.path") or "")
+            answer = _plain(query.config_item(one, "lxc.rootfs.path") or "")
         except LxcError:
             pass
+        if os.path.isdir(answer):
+            return answer
     from ..config import parser
 
     try:
-        return _plain(parser.load(one.config, []).rootfs_path)
+        said = _plain(parser.load(one.config, []).rootfs_path)
     except LxcError:  # a broken config is reported where it is used
-        return ""
+        return answer
+    # The answer is without the prefix, which is in the file as long as that says the same.
+    return answer if answer and said.partition(":")[2] != answer else said
 
 
 def _plain(path: str) -> str:
