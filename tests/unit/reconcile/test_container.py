@@ -101,5 +101,5 @@ def test_snapshots_stand_against_absent():
 
 def test_clones_stand_against_absent():
     observed = Observed("defined", "RUNNING", clones=("c1", "c2"))
-    with pytest.raises(errors.InUse, match="c1, c2 are clones"):
+    with pytest.raises(errors.InUse, match="used by its clones: c1, c2"):
         container.plan(Desired(WHERE, "absent", delete_snapshots=True), observed, Recorder())

@@ -79,7 +79,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         raise partial.busy(container, "destroy it")
     users = dependents.of(container)
     if users:
-        raise InUse(f"Container {container.name} cannot be removed: {', '.join(users)} are clones that use its files")
+        raise InUse(f"Container {container.name} cannot be removed: its files are used by its clones: {', '.join(users)}")
     snapshots = dependents.snapshots(container)
     if snapshots and not delete_snapshots and marker == "whole":
         raise InUse(

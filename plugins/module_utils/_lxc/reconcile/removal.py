@@ -19,7 +19,7 @@ def plan_removal(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     if observed.existence == "absent":
         return Plan()
     if observed.clones:
-        raise InUse(f"Container {name} cannot be removed: {', '.join(observed.clones)} are clones that use its files")
+        raise InUse(f"Container {name} cannot be removed: its files are used by its clones: {', '.join(observed.clones)}")
     if observed.snapshots and not desired.delete_snapshots:
         raise InUse(
             f"Container {name} has snapshots: {', '.join(observed.snapshots)}", hint="Say delete_snapshots: true to remove them with it"
