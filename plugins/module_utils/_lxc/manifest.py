@@ -217,6 +217,7 @@ def reconcile() -> tuple[object, ...]:
         fleet,
         inside,
         missing,
+        moves,
         observe,
         observe_config,
         options,
@@ -225,7 +226,6 @@ def reconcile() -> tuple[object, ...]:
         reconciliation,
         removal,
         settled,
-        task,
     )
 
     return (
@@ -240,6 +240,7 @@ def reconcile() -> tuple[object, ...]:
         fleet,
         inside,
         missing,
+        moves,
         observe,
         observe_config,
         options,
@@ -248,14 +249,13 @@ def reconcile() -> tuple[object, ...]:
         reconciliation,
         removal,
         settled,
-        task,
     )
 
 
-def reconcile_verbs() -> tuple[object, ...]:
-    from .reconcile import verbs, wait, work
+def reconcile_task() -> tuple[object, ...]:
+    from .reconcile import task, verbs, wait, work
 
-    return verbs, wait, work
+    return task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

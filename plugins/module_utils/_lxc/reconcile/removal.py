@@ -9,8 +9,9 @@ from functools import partial
 
 from ..errors import InUse
 from .desired import Desired, Observed
+from .moves import steps
 from .plan import Change
-from .verbs import RUN, Plan, Verbs, steps
+from .verbs import RUN, Plan, Verbs
 
 
 def plan_removal(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:

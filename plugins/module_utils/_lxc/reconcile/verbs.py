@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple, Protocol
 
 from .desired import Desired
@@ -54,12 +53,3 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
     "restarted": {"STOPPED": ("start",), "RUNNING": ("stop", "start"), "FROZEN": ("stop", "start")},
     "frozen": {"STOPPED": ("start", "freeze"), "RUNNING": ("freeze",)},
 }
-_AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
-
-
-def steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
-    changes = []
-    for word in words:
-        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(getattr(verbs, word), desired)))
-        state = _AFTER[word]
-    return changes

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a container comes from the state in which it is to the one that is wanted: loaded when there is such a way to go."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .desired import Desired, Observed
+from .plan import Change
+from .verbs import RUN, Plan, Verbs
+
+_AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
+
+
+def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+    """Make what is absent or half-made, and bring it to the wanted state. An error where nothing says from what."""
+    if desired.template is None:
+        from .missing import missing
+
+        raise missing(desired.container, observed.existence)
+    anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
+    words = f"make {desired.container.name} from template {desired.template}{anew}"
+    create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
+    return running(Plan(before=(create,)), desired, "STOPPED", verbs)
+
+
+def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
+    """Append what brings the container from `state` to the wanted one."""
+    words = RUN[desired.state].get(state, ())
+    if base.pending_restart and desired.restart_if_needed and desired.state in ("started", "frozen", "present") and "stop" not in words:
+        words = ("stop", "start", *(("freeze",) if desired.state == "frozen" or (desired.state, state) == ("present", "FROZEN") else ()))
+    changes = steps(words, desired, state, verbs)
+    at = words.index("start") if "start" in words else len(words)
+    start = changes[at] if at < len(words) else None
+    restarts = "stop" in words
+    return base._replace(
+        before=(*base.before, *changes[:at]),
+        start=start,
+        after=tuple(changes[at + 1 :]),
+        pending_restart=() if restarts else base.pending_restart,
+    )
+
+
+def steps(words: tuple[str, ...], desired: Desired, state: str, verbs: Verbs) -> list[Change]:
+    changes = []
+    for word in words:
+        changes.append(Change("state", state, _AFTER[word], f"{word} {desired.container.name}", partial(getattr(verbs, word), desired)))
+        state = _AFTER[word]
+    return changes
