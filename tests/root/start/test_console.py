@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -198,3 +199,14 @@ def test_cgroups_are_mounted_where_init_cannot(make_box, words):
     bare = make_box("s2", "lxc.mount.auto = proc sys cgroup")
     bare.start()
     assert " cgroup" not in Path(f"/proc/{bare.pid}/mounts").read_text().replace(" /sys/fs/cgroup tmpfs", ""), "init can do it itself"
+
+
+def test_the_ptys_that_a_container_may_make_are_beside_its_terminals(make_box):
+    """A container of LXC's own busybox template has one pty and five terminals."""
+    box = make_box("s1", "lxc.pty.max = 1", "lxc.tty.max = 5")
+    box.start()
+    first = os.open(box.path("dev/pts/ptmx"), os.O_RDWR | os.O_NOCTTY)
+    with pytest.raises(OSError) as caught:
+        os.open(box.path("dev/pts/ptmx"), os.O_RDWR | os.O_NOCTTY)
+    assert caught.value.errno == errno.ENOSPC
+    os.close(first)

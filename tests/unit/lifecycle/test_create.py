@@ -257,7 +257,10 @@ def test_a_marker_that_stock_lxc_holds_counts(container: paths.Container, fstree
     create.create(request(container, fstree), quiet)
 
 
-def test_a_script_template_is_called_as_lxc_calls_it(container: paths.Container, host: Path) -> None:
+@pytest.mark.parametrize("by_name", [False, True], ids=["path", "name"])
+def test_a_script_template_is_called_as_lxc_calls_it(
+    container: paths.Container, host: Path, monkeypatch: pytest.MonkeyPatch, by_name: bool
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("the mount namespace of a script needs root")
     script = host / "lxc-mine"
@@ -266,9 +269,10 @@ def test_a_script_template_is_called_as_lxc_calls_it(container: paths.Container,
         'echo hello; echo "# from the script" >> "${1#--path=}/config"; echo "lxc.tty.max = 2" >> "${1#--path=}/config"\n'
     )
     script.chmod(0o755)
+    monkeypatch.setattr(run, "SCRIPTS", str(host))
     lines: list[str] = []
     options = {"release": "x y", "verbose": True, "quiet": False, "package": ["a", "b"], "S": "key"}
-    create.create(create.CreateRequest(container, str(script), options), lines.append)
+    create.create(create.CreateRequest(container, "mine" if by_name else str(script), options), lines.append)
     assert (host / "args").read_text().splitlines() == [
         f"--path={container.directory}", f"--name={container.name}", f"--rootfs={container.rootfs}",
         "--release", "x y", "--verbose", "--package", "a", "--package", "b", "-S", "key",
@@ -278,6 +282,26 @@ def test_a_script_template_is_called_as_lxc_calls_it(container: paths.Container,
     assert "# from the script" in text and f"# Template used to create this container: {script}" in text
     config = parser.load(container.config)
     assert config.get("lxc.tty.max") == "2" and "sys_module" in config.get_list("lxc.cap.drop")
+
+
+@pytest.mark.parametrize(
+    ("template", "kind", "expected"),
+    [
+        ("none-such", Unsupported, "no template none-such on this host: .*/lxc-none-such does not exist"),
+        ("plain", Unsupported, "lxc-plain is not executable"),
+        ("/no/such/script", Unsupported, "/no/such/script does not exist"),
+        ("../lxc-mine", BadValue, "template"),
+        ("-x", BadValue, "template"),
+    ],
+)
+def test_a_script_that_is_not_there(
+    container: paths.Container, host: Path, monkeypatch: pytest.MonkeyPatch, template: str, kind: type[LxcError], expected: str
+) -> None:
+    monkeypatch.setattr(run, "SCRIPTS", str(host))
+    (host / "lxc-plain").write_text("#!/bin/sh\n")
+    with pytest.raises(kind, match=expected):
+        create.create(create.CreateRequest(container, template), quiet)
+    assert os.listdir(container.lxc_path) == []
 
 
 def test_a_script_that_fails_says_its_last_lines_and_leaves_nothing(container: paths.Container, host: Path) -> None:

@@ -45,7 +45,7 @@ def _devpts(config: Config, root_fd: int) -> int:
         "ptmxmode": "0666",
         "mode": "0620",
         "gid": "5",
-        "max": str(config.get_int("lxc.pty.max", 1024) or 1024),
+        "max": str((config.get_int("lxc.pty.max", 1024) or 1024) + _own(config)),
     }
     made = mount.new_fs("devpts", options, mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC, "devpts")
     place = beneath.make_directories(root_fd, "dev/pts")
@@ -55,6 +55,11 @@ def _devpts(config: Config, root_fd: int) -> int:
     devpts_fd = beneath.open_beneath(root_fd, "dev/pts", os.O_RDONLY | os.O_DIRECTORY)
     _ptmx(root_fd, devpts_fd)
     return devpts_fd
+
+
+def _own(config: Config) -> int:
+    """How many ptys are its terminals: `lxc.pty.max` counts those that are made inside (LXC's busybox template says 1)."""
+    return config.get_int("lxc.tty.max", 0) + (config.get("lxc.console.path") != "none")
 
 
 def _ptmx(root_fd: int, devpts_fd: int) -> None:
