@@ -1,17 +1,21 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which architectures can be asked for, and what debootstrap can and cannot do."""
+"""Which architectures can be asked for, what debootstrap can and cannot do, how long a made root is kept."""
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, Unsupported
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import debian, debootstrap, machine
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template.aptsources import Source
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template.base import Target
 
 # As the kernel shows an emulator that qemu-user-static has registered.
 ARM64 = (
@@ -135,3 +139,38 @@ def test_a_host_without_apt_sources_must_be_told_a_mirror(monkeypatch: pytest.Mo
     with pytest.raises(BadValue, match=r"template_options\[mirror\].*bookworm"):
         debian.recipe({"release": "bookworm"})
     assert debian.recipe({"release": "bookworm", "mirror": "http://mirror.example/debian"}).sources[0].uri == "http://mirror.example/debian"
+
+
+@pytest.mark.parametrize(
+    ("said", "days", "anew"),
+    [(None, 6, False), (None, 8, True), ("30d", 8, False), ("30d", 31, True), ("12h", 1, True), (86400 * 3, 2, False), ("0", 0, True)],
+)
+def test_the_kept_root_is_used_as_long_as_the_task_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: object, days: float, anew: bool
+) -> None:
+    """A week where nothing is said."""
+    made: list[str] = []
+
+    def bootstrap(_wanted: debian.Recipe, rootfs: str, _log: object) -> None:
+        made.append(rootfs)
+        Path(rootfs, "etc").mkdir()
+        Path(rootfs, "etc/debian_version").write_text(str(len(made)))
+
+    monkeypatch.setattr(paths, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(debian, "bootstrap", bootstrap)
+    monkeypatch.setattr(debian.debianroot, "finish", lambda *_args: None)
+    options = {"mirror": "http://one/debian", "release": "bookworm", **({} if said is None else {"cache_max_age": said})}
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        target = Target(paths.container(name, str(tmp_path)), str(tmp_path / name))
+        debian.make(options, target, lambda _line: None)
+        [stamp] = (tmp_path / "cache/hostkit").glob("*/made")
+        os.utime(stamp, (time.time() - days * 86400 - 60,) * 2)
+    assert len(made) == 1 + anew
+    assert (tmp_path / "second/etc/debian_version").read_text() == str(len(made))
+
+
+@pytest.mark.parametrize("age", ["soon", "7 days", "-1", "7y", True, ""])
+def test_an_age_that_is_none(age: object) -> None:
+    with pytest.raises(BadValue, match="cache_max_age"):
+        debian.check({"mirror": "http://one/debian", "release": "bookworm", "cache_max_age": age})
