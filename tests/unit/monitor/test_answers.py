@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import tty
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import answers, places
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
@@ -209,20 +210,62 @@ def test_after_the_end_nobody_is_kept(host: Host) -> None:
             host.ask(command, payload)
 
 
-def test_a_tty_is_somebody_s_until_the_connection_ends(host: Host) -> None:
-    host.record.tty_fds = [os.open("/dev/null", os.O_RDWR), os.open("/dev/null", os.O_RDWR)]
+def unused_tty() -> int:
+    master_fd = tty.open_master()
+    os.close(tty.open_peer(master_fd))
+    os.set_blocking(master_fd, False)
+    return master_fd
+
+
+def take_tty(host: Host, link: socket.socket, number: int) -> tuple[int, list[int]]:
+    """The number that is given, or the error, and the master."""
+    response, _said, fds = host.ask(0, data=number, link=link)
+    return (response.ret or response.value), fds
+
+
+@pytest.fixture
+def ttys(host: Host) -> list[int]:
+    """Two terminals whose slaves nobody has open any more, as in a container without a getty."""
+    host.record.tty_fds = [unused_tty(), unused_tty()]
+    return host.record.tty_fds
+
+
+def test_a_tty_is_somebody_s_until_the_connection_ends(host: Host, ttys: list[int]) -> None:
     links = [host.connect() for _number in range(3)]
-    numbers = []
-    for link in links:
-        response, _said, fds = host.ask(0, data=-1, link=link)
-        numbers.append(response.value if response.ret == 0 else response.ret)
-        for fd in fds:
-            os.close(fd)
-    assert numbers == [1, 2, -errno.EBADF]
+    assert [take_tty(host, link, -1)[0] for link in links] == [1, 2, -errno.EBADF]
     links[0].close()
     host.loop.turn()
-    response, _said, fds = host.ask(0, data=1)
-    assert (response.ret, response.value, len(fds)) == (0, 1, 1)
+    assert take_tty(host, host.connect(), 1)[0] == 1
+    assert take_tty(host, host.connect(), 3)[0] == -errno.EBADF
+
+
+def test_a_tty_that_nothing_has_open_does_not_hang_up_on_its_client(host: Host, ttys: list[int]) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    link = host.connect()
+    _number, [master_fd] = take_tty(host, link, 1)
+    with pytest.raises(BlockingIOError):
+        os.read(master_fd, 1)
+    link.close()
+    host.loop.turn()
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        os.read(master_fd, 1)
+    os.close(master_fd)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_end_of_a_run_hangs_up_and_a_client_of_then_does_not_take_the_tty_of_now(host: Host, ttys: list[int]) -> None:
+    of_then = host.connect()
+    _number, [master_fd] = take_tty(host, of_then, 1)
+    host.record.release(host.loop)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        os.read(master_fd, 1)
+    host.record.fresh()
+    host.record.tty_fds = [unused_tty()]
+    of_now = host.connect()
+    assert take_tty(host, of_now, 1)[0] == 1
+    of_then.close()
+    host.loop.turn()
+    assert take_tty(host, host.connect(), 1)[0] == -errno.EBADF
 
 
 @pytest.mark.parametrize("command", answers._FENCED)

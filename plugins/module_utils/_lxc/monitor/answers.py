@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..cgroup import layout
 from ..config import items, parser
+from ..kernel import tty
 from ..wire import protocol
 from ..wire.protocol import Command, Request, State
 from . import places
@@ -94,16 +95,24 @@ def _tty(client: Client, request: Request, _payload: bytes) -> Answer:
     if wanted == 0:
         return _console(client)
     for number, fd in enumerate(record.tty_fds, 1):
-        if number not in record.tty_owners and wanted in (-1, number):
+        if number not in record.tty_peers and wanted in (-1, number):
             _own_tty(client, number)
             return Answer(0, number, fds=(os.dup(fd),), keep=True)
     return Answer(-errno.EBADF)
 
 
 def _own_tty(client: Client, number: int) -> None:
-    client.record.tty_owners[number] = client.fd
-    client.on_close.append(partial(client.record.tty_owners.pop, number, None))
+    record = client.record
+    if number not in record.tty_peers:  # a monitor before this one may have opened it
+        record.tty_peers[number] = tty.open_peer(record.tty_fds[number - 1])
+    client.on_close.append(partial(_leave_tty, record.tty_peers, number))
     client.keep({"tty": number})
+
+
+def _leave_tty(peers: dict[int, int], number: int) -> None:
+    peer_fd = peers.pop(number, None)
+    if peer_fd is not None:
+        os.close(peer_fd)
 
 
 def _console(client: Client) -> Answer:
@@ -123,7 +132,7 @@ def _own_console(client: Client, console: Console, session: int) -> None:
 def resume(client: Client, waiting: Mapping[str, Any]) -> None:
     """What a client waits for, said by the monitor that answered it, is what it waits for again."""
     record = client.record
-    if "tty" in waiting:
+    if "tty" in waiting and waiting["tty"] <= len(record.tty_fds):
         _own_tty(client, waiting["tty"])
     elif "console" in waiting and record.console is not None and record.console.proxy_fd >= 0:
         _own_console(client, record.console, record.console.session)

@@ -77,7 +77,8 @@ class Record:
         self.warnings: list[str] = []
         self.devpts_fd = -1
         self.tty_fds: list[int] = []
-        self.tty_owners: dict[int, int] = {}
+        # A slave of each that a client has: with none open, before a getty comes or when it starts anew, the client is hung up.
+        self.tty_peers: dict[int, int] = {}
         self.error = None
 
     def release(self, loop: Loop) -> None:
@@ -87,11 +88,12 @@ class Record:
             self.console = None
         if self.pidfd >= 0:
             loop.forget(self.pidfd)
-        for fd in (self.pidfd, self.devpts_fd, *self.tty_fds, *self.namespaces.values()):
+        for fd in (self.pidfd, self.devpts_fd, *self.tty_fds, *self.tty_peers.values(), *self.namespaces.values()):
             if fd >= 0:
                 os.close(fd)
         self.pidfd = self.devpts_fd = -1
         self.tty_fds, self.namespaces = [], {}
+        self.tty_peers.clear()
 
     def get(self, key: str) -> str:
         """The last value of a key of the config that it was started with."""

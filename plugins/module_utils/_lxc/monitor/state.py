@@ -67,6 +67,7 @@ def descriptors(record: Record) -> dict[str, int]:
         "console": record.console.master_fd if record.console is not None else -1,
         "proxy": record.console.proxy_fd if record.console is not None else -1,
         **{f"tty {number}": fd for number, fd in enumerate(record.tty_fds, 1)},
+        **{f"peer {number}": fd for number, fd in record.tty_peers.items()},
         **{f"namespace {name}": fd for name, fd in record.namespaces.items()},
         **{f"client {client.serial}": client.fd for client in record.clients if client.waiting},
     }
@@ -93,6 +94,8 @@ def restore(entry: Mapping[str, Any], fds: Mapping[str, int]) -> Record:
     record.pidfd, record.devpts_fd = fds.get("init", -1), fds.get("devpts", -1)
     ttys = [fds.get(f"tty {number}", -1) for number in range(1, int(entry.get("ttys", 0)) + 1)]
     record.tty_fds = ttys if all(fd >= 0 for fd in ttys) else []
+    taken = [waiting["tty"] for waiting in entry.get("clients", []) if "tty" in waiting]
+    record.tty_peers = {number: fds[f"peer {number}"] for number in taken if f"peer {number}" in fds}
     record.namespaces = {kind: fds[f"namespace {kind}"] for kind in entry.get("namespaces", []) if f"namespace {kind}" in fds}
     record.listener = _listener(one, fds)
     return record
