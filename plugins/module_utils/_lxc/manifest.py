@@ -95,8 +95,8 @@ def lifecycle() -> tuple[object, ...]:
         details,
         evidence,
         exchange,
+        fifo,
         finish,
-        freeze,
     )
 
     return (
@@ -118,13 +118,14 @@ def lifecycle() -> tuple[object, ...]:
         details,
         evidence,
         exchange,
+        fifo,
         finish,
-        freeze,
     )
 
 
-def lifecycle_hooks() -> tuple[object, ...]:
+def lifecycle_freeze() -> tuple[object, ...]:
     from .lifecycle import (
+        freeze,
         hooks,
         hostconf,
         info,
@@ -141,7 +142,7 @@ def lifecycle_hooks() -> tuple[object, ...]:
         unapplied,
     )
 
-    return hooks, hostconf, info, init, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
+    return freeze, hooks, hostconf, info, init, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
 
 
 def monitor() -> tuple[object, ...]:

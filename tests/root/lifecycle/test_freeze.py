@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 from stock import need_lxc
 
@@ -65,6 +66,20 @@ def test_state_clients_hear_of_it(containers):
         listener.join(20)
     assert heard == [State.FROZEN]
     freeze.thaw(container)
+
+
+def test_lxc_monitor_hears_of_it_once(containers):
+    container = containers.start()
+    place = Path(paths.LXC_RUN, container.lxc_path.lstrip("/"))
+    place.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(place / "monitor-fifo")
+    fifo_fd = os.open(place / "monitor-fifo", os.O_RDONLY | os.O_NONBLOCK)
+    freeze.freeze(container)
+    freeze.thaw(container)
+    said, size = os.read(fifo_fd, 65536), protocol.STATE_MESSAGE_SIZE
+    os.close(fifo_fd)
+    told = [protocol.StateMessage.unpack(said[at : at + size]).value for at in range(0, len(said), size)]
+    assert told == [State.FREEZING, State.FROZEN, State.THAWED]
 
 
 def test_what_does_not_freeze_in_time_is_left_running(containers, monkeypatch):

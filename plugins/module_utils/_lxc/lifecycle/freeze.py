@@ -16,6 +16,7 @@ from ..kernel import cgroupfs
 from ..paths import Container
 from ..wire import client
 from ..wire.protocol import NotRunning, State
+from . import fifo
 
 _LONGEST_PAUSE = 0.02
 
@@ -125,13 +126,18 @@ def _change(container: Container, freeze: bool, timeout: float) -> bool:
 
 
 def _apply(container: Container, freezer: Freezer, freeze: bool, timeout: float) -> None:
-    """The monitor answers from memory, so it is told before and after."""
     if freeze:
-        client.set_state(container, State.FREEZING)
+        _tell(container, State.FREEZING)
     freezer.write(freeze)
     if not freezer.wait(freeze, timeout):
         if freeze:
             freezer.write(False)
-            client.set_state(container, State.THAWED)
+            _tell(container, State.THAWED)
         raise TimedOut(f"Container {container.name} was not {'frozen' if freeze else 'thawed'} within {timeout:g} s")
-    client.set_state(container, State.FROZEN if freeze else State.THAWED)
+    _tell(container, State.FROZEN if freeze else State.THAWED)
+
+
+def _tell(container: Container, state: State) -> None:
+    """The monitor, which answers from memory, and whoever watches with lxc-monitor."""
+    client.set_state(container, state)
+    fifo.tell_state(container, state)

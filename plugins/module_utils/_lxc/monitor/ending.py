@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..kernel import process
-from ..lifecycle import ledger
+from ..lifecycle import fifo, ledger
 from ..paths import Container
 from ..wire.protocol import State
 from . import launcher, notify, state
@@ -56,7 +56,11 @@ class Ending:
         """Clean up behind init; a reboot keeps the command socket (reboot(2): SIGHUP is how a pid namespace tells it)."""
         failed = record.state == State.STARTING
         record.rebooting = not failed and record.exit_status is not None and _signal_of(record.exit_status) == signal.SIGHUP
-        self.supervisor.set_state(record, State.ABORTING if failed else State.STOPPING)
+        if failed:
+            self.supervisor.set_state(record, State.ABORTING)
+        elif record.exit_status not in (None, state.UNKNOWN):
+            fifo.tell_exit(record.container, record.exit_status)
+        self.supervisor.set_state(record, State.STOPPING)
         if record.console is not None:
             record.console.close()
             record.console = None
@@ -111,7 +115,7 @@ class Ending:
     def _released(self, record: Record) -> None:
         acts, record.releasing = record.releasing or [], None
         record.state, record.touched = State.STOPPED, True
-        notify.broadcast(record, State.STOPPED)
+        fifo.tell_state(record.container, State.STOPPED)
         for act in acts:
             act()
 
@@ -122,9 +126,11 @@ class Ending:
         if not record.rebooting or record.stop_asked:
             self._close(record, lambda: self._gone(record))
             return
-        notify.broadcast(record, State.STOPPED)
+        notify.close_for_reboot(record)
         record.fresh()
-        self.supervisor.set_state(record, State.STARTING)
+        record.state = State.STARTING
+        for told in (State.STOPPED, State.STARTING):
+            fifo.tell_state(record.container, told)
         again, record.again = record.again, []
         record.waiters += [asked.waiter for asked in again]
         self.supervisor.enqueue(record, _REBOOT)

@@ -156,7 +156,7 @@ class Monitor:
         self.status = 0
 
     def _serve(self, record: Record) -> None:
-        Server(self.loop, record, Actions(self.supervisor.set_state, self.supervisor.stop))
+        Server(self.loop, record, Actions(self.supervisor.hear_state, self.supervisor.stop))
 
     def run(self) -> int:
         """The exit status: 0 was asked for, RESTART wants another monitor."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import LxcError, StepError
 from ..kernel import process
-from ..lifecycle import ledger
+from ..lifecycle import fifo, ledger
 from ..lifecycle.stop import number_of
 from ..paths import Container
 from ..wire.protocol import State
@@ -87,6 +87,7 @@ class Supervisor:
         record.log_file, record.log_level = log_file, log_level
         record.waiters.append(waiter)
         self.add(record)
+        fifo.tell_state(container, State.STARTING)
         self.enqueue(record, timeout)
 
     def add(self, record: Record) -> None:
@@ -300,7 +301,12 @@ class Supervisor:
             self.ending.finish(record)
 
     def set_state(self, record: Record, state: State) -> None:
-        """Remember it and tell the state clients; THAWED is told, and remembered as RUNNING."""
+        """Remember it and tell everybody."""
+        self.hear_state(record, state)
+        fifo.tell_state(record.container, state)
+
+    def hear_state(self, record: Record, state: State) -> None:
+        """From who froze or thawed it, and tells the FIFO himself. THAWED is told, and remembered as RUNNING."""
         record.state, record.touched = State.RUNNING if state == State.THAWED else state, True
         notify.broadcast(record, state)
 
