@@ -63,6 +63,27 @@ def start_ours(container: paths.Container) -> None:
 STARTERS = {"stock": start_stock, "ours": start_ours}
 
 
+def make_root(root: Path, init: str, host_usr: bool = False) -> None:
+    """A root of a static busybox with all its applets; with `host_usr` for the host's own programs, to be mounted on /usr."""
+    for directory in ("dev", "etc", "home/alice", "proc", "root", "sys", "tmp", "usr"):
+        (root / directory).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    os.chown(root / "home/alice", 1000, 100)
+    (root / "etc/passwd").write_text(PASSWD)
+    (root / "etc/group").write_text(GROUP)
+    (root / "init").write_text(init)
+    (root / "init").chmod(0o755)
+    if host_usr:
+        for name in ("bin", "lib", "lib64"):
+            (root / name).symlink_to(f"usr/{name}")
+        return
+    (root / "bin").mkdir()
+    shutil.copy(BUSYBOX, root / "bin/busybox")
+    for applet in subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+
+
 class Containers:
     """Makes and starts them; what was made is killed and removed at the end of the test."""
 
@@ -73,7 +94,7 @@ class Containers:
 
     def start(self, *config: str, init: str = INIT, host_usr: bool = False, lxc_path: str = "") -> paths.Container:
         container = paths.container(f"w{uuid.uuid4().hex[:8]}", lxc_path or str(self.lxc_path))
-        self._make_root(Path(container.rootfs), init, host_usr)
+        make_root(Path(container.rootfs), init, host_usr)
         lines = [
             f"lxc.rootfs.path = dir:{container.rootfs}",
             f"lxc.uts.name = {container.name}",
@@ -88,25 +109,6 @@ class Containers:
         self.made.append(container)
         self._start(container)
         return container
-
-    def _make_root(self, root: Path, init: str, host_usr: bool) -> None:
-        for directory in ("dev", "etc", "home/alice", "proc", "root", "sys", "tmp", "usr"):
-            (root / directory).mkdir(parents=True)
-        (root / "tmp").chmod(0o1777)
-        os.chown(root / "home/alice", 1000, 100)
-        (root / "etc/passwd").write_text(PASSWD)
-        (root / "etc/group").write_text(GROUP)
-        (root / "init").write_text(init)
-        (root / "init").chmod(0o755)
-        if host_usr:
-            for name in ("bin", "lib", "lib64"):
-                (root / name).symlink_to(f"usr/{name}")
-            return
-        (root / "bin").mkdir()
-        shutil.copy(BUSYBOX, root / "bin/busybox")
-        for applet in subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split():
-            if applet != "busybox":
-                (root / "bin" / applet).symlink_to("busybox")
 
     def clean(self) -> None:
         for container in self.made:

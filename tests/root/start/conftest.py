@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import parity
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
+
+both = parity.both
+parity_host = parity.host
 
 APPLETS = "sh cat echo sleep touch env id hostname grep poweroff reboot readlink tty true"
 # An init that ends well on SIGPWR, as a system's init does, and reaps what it is left with.
