@@ -16,6 +16,8 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import clien
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 from stock import BLOCKING_INIT, DEAF_INIT
 
+LISTENING_INIT = "#!/bin/sh\ntrap 'exit 0' {}\necho > /ready\nwhile :; do sleep 3600 & wait $!; done\n"
+
 
 def gone(container):
     return client.state(container) == State.STOPPED and container.name not in client.listening(container.lxc_path)
@@ -43,15 +45,15 @@ def test_sigrtmin_3_for_an_init_that_blocks_it(containers):
 
 
 def test_the_configs_signal_goes_first(containers):
-    container = containers.start(
-        "lxc.signal.halt = SIGUSR2", init="#!/bin/sh\ntrap 'exit 0' USR2\nwhile :; do sleep 3600 & wait $!; done\n"
-    )
+    container = containers.start("lxc.signal.halt = SIGUSR2", init=LISTENING_INIT.format("USR2"))
+    wait_for(Path(container.rootfs, "ready"))
     stopped = stop.stop(container, 30)
     assert (stopped.how, stopped.signal) == ("signal", "SIGUSR2") and gone(container)
 
 
 def test_the_callers_signal_goes_before_all(containers):
-    container = containers.start("lxc.signal.halt = SIGUSR2", init="#!/bin/sh\ntrap 'exit 0' HUP\nwhile :; do sleep 3600 & wait $!; done\n")
+    container = containers.start("lxc.signal.halt = SIGUSR2", init=LISTENING_INIT.format("HUP"))
+    wait_for(Path(container.rootfs, "ready"))
     stopped = stop.stop(container, 30, signal.SIGHUP)
     assert (stopped.how, stopped.signal) == ("signal", "SIGHUP") and gone(container)
 
