@@ -267,14 +267,20 @@ def clients_of(box):  # type: ignore[no-untyped-def]
 
 
 def test_a_tty_is_still_its_owner_s(make_box, killed):
+    """Nothing in the container has it open, and nothing hangs up on its owner."""
     box = make_box("k1", "lxc.tty.max = 1")
     box.start()
     link, tty_fd, _number = client.tty_fd(box.container, 1)
+    reading = threading.Thread(target=read_to_the_end, args=(tty_fd,))
+    reading.start()
     for which in killed:
         kill(which)
         with pytest.raises(client.Refused):
             client.tty_fd(box.container, 1)
+    assert reading.is_alive()
     link.close()
+    reading.join(20)
+    assert not reading.is_alive()
     os.close(tty_fd)
     deadline = time.monotonic() + 20
     while True:  # the end of the connection frees it
@@ -286,6 +292,13 @@ def test_a_tty_is_still_its_owner_s(make_box, killed):
             time.sleep(0.01)
     link.close()
     os.close(tty_fd)
+
+
+def read_to_the_end(fd: int) -> None:
+    try:
+        os.read(fd, 1)
+    except OSError:  # hung up
+        return
 
 
 def test_a_start_under_way_is_begun_again(make_box, tmp_path, killed, until):
