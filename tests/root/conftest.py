@@ -20,6 +20,8 @@ from skips import pytest_make_collect_report, pytest_runtest_makereport
 
 __all__ = ["in_child", "pytest_make_collect_report", "pytest_runtest_makereport"]
 
+pytest.register_assert_rewrite("parity", "stock", "terminal")
+
 
 @pytest.fixture
 def in_child() -> Callable[..., Any]:
