@@ -80,7 +80,7 @@ TEXT = protocol.pack_text
 # The number, its payload, its value -> ret, value, payload, descriptors; None: the connection is closed without a word.
 TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
     0: (b"", 1, (-errno.EBADF, 0, b"", 0)),
-    1: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+    1: (b"", 0, None),
     3: (b"", 0, (0, 2, b"", 0)),
     4: (b"", 0, (0, 4711, b"", 0)),
     5: (b"", 0, (0, 0x20000, b"", 0)),
@@ -90,7 +90,7 @@ TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
     9: (b"", 0, (0, 0, TEXT("/lxc"), 0)),
     11: (protocol.ConsoleLog().pack(), 0, (-errno.EFAULT, 0, b"", 0)),
     12: (b"", int(State.FROZEN), (0, 0, b"", 0)),
-    13: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
+    13: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
     14: (protocol.BpfDevice("c", 1, 3, "rw", True).pack(), 0, (-errno.EPERM, 0, b"", 0)),
     15: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
     16: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
@@ -112,6 +112,10 @@ TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
 @pytest.mark.parametrize("command", TABLE)
 def test_each_request_has_its_answer(host: Host, command: int) -> None:
     payload, data, wanted = TABLE[command]
+    if wanted is None:
+        with pytest.raises(EOFError):
+            host.ask(command, payload, data)
+        return
     response, said, fds = host.ask(command, payload, data)
     assert (response.ret, response.value, said, len(fds)) == wanted
     for fd in fds:
@@ -290,10 +294,27 @@ JUNK: dict[str, bytes] = {
     "half a header": b"\3\0\0",
     "a negative length": struct.pack("@iiQ", 7, -1, 0),
     "too long": struct.pack("@iiQ", 7, 8193, 0),
-    "no NUL": struct.pack("@iiQ", 7, 3, 0) + b"abc",
-    "a short struct": struct.pack("@iiQ", 11, 3, 0) + b"abc",
     "not UTF-8 and no such key": struct.pack("@iiQ", 7, 3, 0) + b"\xff\xfe\0",
 }
+# The right size of each payload that has one; a text has none, but ends with NUL.
+SIZES = {10: 32, 11: 24, 14: 40, 24: 80, 25: 80}
+WRONG = {
+    **{
+        f"{command} of {length} bytes": (command, bytes(length))
+        for command, size in SIZES.items()
+        for length in (0, 1, size - 1, size + 1, 4096)
+    },
+    **{f"{command} without NUL": (command, b"abc") for command in (6, 7, 19)},
+    "24 without NUL": (24, bytes(16) + b"x" * 64),
+    "a device of no kind": (14, b"x" + bytes(39)),
+}
+
+
+@pytest.mark.parametrize(("command", "payload"), WRONG.values(), ids=WRONG)
+def test_a_payload_of_the_wrong_form_is_einval(host: Host, command: int, payload: bytes) -> None:
+    link = host.connect()
+    assert host.ask(command, payload, link=link)[0].ret == -errno.EINVAL
+    assert host.clients[-1].fd < 0 and host.record.state_clients == []
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
@@ -307,6 +328,14 @@ def test_junk_ends_that_connection_or_is_refused(host: Host, junk: bytes) -> Non
     said = link.recv(4096)
     assert said == b"" or protocol.unpack_response(said[:16]).ret == -1
     assert host.clients[-1].fd < 0
+
+
+@pytest.mark.parametrize("length", [-1, 8193, (1 << 31) - 1])
+def test_a_length_that_no_request_has_ends_it_before_the_payload_comes(host: Host, length: int) -> None:
+    link = host.connect()
+    link.sendall(struct.pack("@iiQ", 7, length, 0))
+    host.loop.turn()
+    assert link.recv(1) == b""
 
 
 def test_the_oldest_that_said_nothing_makes_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ..cgroup import layout
 from ..config import items, parser
 from ..kernel import tty
+from ..lifecycle import fifo
 from ..wire import protocol
-from ..wire.protocol import Command, Request, State
+from ..wire.protocol import Command, ProtocolError, Request, State
 from . import places
 from .console import Console
 from .freezing import Freezing
@@ -67,8 +68,7 @@ _FENCED = (
 _UP = (State.RUNNING, State.FREEZING, State.FROZEN)
 _TOLD = (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
 _ERRNO = {
-    Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.ENOSYS,
-    Command.ADD_BPF_DEVICE_CGROUP: errno.EPERM,
+    Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.EINVAL,
     Command.GET_SECCOMP_NOTIFY_FD: errno.EBADF,
     Command.GET_SYSTEMD_SCOPE: errno.EINVAL,
 }
@@ -85,6 +85,8 @@ def answer(client: Client, request: Request, payload: bytes) -> Optional[Answer]
     if handler is not None:
         try:
             return handler(client, request, payload)
+        except ProtocolError:  # a payload that is too short, too long, or without its NUL
+            return Answer(-errno.EINVAL)
         except OSError as error:  # a cgroup that has gone, no pty left
             return Answer(-(error.errno or errno.EIO))
     return Answer(-_ERRNO.get(request.cmd, errno.ENOSYS))  # type: ignore[call-overload]
@@ -163,6 +165,16 @@ def _stop(client: Client, _request: Request, _payload: bytes) -> Optional[Answer
     client.server.actions.stop(record)
     _await_end(client)
     return Answer(silent=True)
+
+
+def _window(_client: Client, _request: Request, _payload: bytes) -> None:
+    """The window's size: no version of LXC sends or answers it."""
+
+
+def _bpf_device(_client: Client, _request: Request, payload: bytes) -> Answer:
+    """Not possible where devices are no BPF program of ours."""
+    protocol.BpfDevice.unpack(payload)
+    return Answer(-errno.EPERM)
 
 
 def _state(client: Client, _request: Request, _payload: bytes) -> Answer:
@@ -249,6 +261,7 @@ def _freeze(client: Client, request: Request, _payload: bytes) -> Answer:
     def tell(state: State) -> None:
         if record.state in _UP:
             client.server.actions.set_state(record, state)
+            fifo.tell_state(record.container, state)
 
     def done(code: int) -> None:
         if code == errno.ETIMEDOUT:
@@ -301,6 +314,7 @@ def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
 
 _HANDLERS: dict[int, Callable[[Client, Request, bytes], Optional[Answer]]] = {
     Command.GET_TTY_FD: _tty,
+    Command.TERMINAL_WINCH: _window,
     Command.STOP: _stop,
     Command.GET_STATE: _state,
     Command.GET_INIT_PID: _init_pid,
@@ -312,6 +326,7 @@ _HANDLERS: dict[int, Callable[[Client, Request, bytes], Optional[Answer]]] = {
     Command.ADD_STATE_CLIENT: _state_client,
     Command.CONSOLE_LOG: _console_log,
     Command.SERVE_STATE_CLIENTS: _serve_state,
+    Command.ADD_BPF_DEVICE_CGROUP: _bpf_device,
     Command.FREEZE: _freeze,
     Command.UNFREEZE: _freeze,
     Command.GET_CGROUP2_FD: _cgroup2_fd,
