@@ -132,6 +132,7 @@ def test_only_unified_gives_its_descriptor_by_17_and_20(host: Host) -> None:
         response, _said, fds = host.ask(command)
         assert response.ret == 0 and len(fds) == 1
         os.close(fds[0])
+    assert host.ask(23, protocol.CgroupCtx().pack())[1][:12] == struct.pack("@iII", 2, 3, 1)
 
 
 @pytest.mark.parametrize("command", [Command.FREEZE, Command.UNFREEZE])

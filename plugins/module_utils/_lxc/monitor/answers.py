@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -292,10 +292,14 @@ def _cgroup2_fd(client: Client, _request: Request, _payload: bytes) -> Answer:
     return Answer(0, fds=(places.open_directory(cgroups[0]),))
 
 
+def _utilities(cgroups: Sequence[layout.Cgroup]) -> int:
+    return protocol.CGROUP_UTILITIES if layout.kind(cgroups) == layout.UNIFIED else 0
+
+
 def _cgroup_ctx(client: Client, request: Request, _payload: bytes) -> Answer:
     cgroups = client.record.cgroup_list()[: protocol.CGROUP_MAX_FDS]
     fds = places.open_directories(cgroups)
-    reply = protocol.CgroupCtx(layout.kind(cgroups), 0, len(fds)).pack()
+    reply = protocol.CgroupCtx(layout.kind(cgroups), _utilities(cgroups), len(fds)).pack()
     return Answer(0, payload=reply[: min(len(reply), request.datalen)], fds=fds)
 
 
@@ -308,7 +312,7 @@ def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
     magic = protocol.CGROUP2_MAGIC if found.version == 2 else protocol.CGROUP1_MAGIC
     if wanted.type not in (0, magic):
         return Answer(-errno.EINVAL)
-    reply = protocol.CgroupFd(layout.kind(cgroups), 0, magic, wanted.controller).pack()
+    reply = protocol.CgroupFd(layout.kind(cgroups), _utilities(cgroups), magic, wanted.controller).pack()
     return Answer(0, payload=reply, fds=(places.open_directory(found),))
 
 
