@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 
+import hierarchies
 import pytest
 from parity import Both, Side, until
 from terminal import Terminal
@@ -36,13 +37,17 @@ def test_attach_on_a_terminal(both: Both, command: str) -> None:
     both(scene)
 
 
+PROMPTED = "# \x1b[6n"  # busybox asks the terminal where the cursor is, and reads from then on
+
+
 def test_a_shell_that_is_typed_to(both: Both) -> None:
     def scene(side: Side) -> None:
         shell = side.terminal("attach --clear-env -- /bin/sh")
         shell.until_raw()
-        shell.until("# ")
+        shell.until(PROMPTED)
         shell.type("stty size\r")
         shell.until("33 111")
+        shell.until(PROMPTED)
         shell.type("exit 7\r")
         assert side.note("a shell", shell).status == 7
 
@@ -167,9 +172,9 @@ def test_an_interface_goes_in_and_comes_back(both: Both) -> None:
 def test_lxc_top_shows_it(both: Both) -> None:
     def scene(side: Side) -> None:
         top = side.terminal("top -b -d 1")
-        top.until(",c1,")
+        top.until(",c1," if hierarchies.has(1) else "Unable to read")
         top.until("\n")
         top.kill()
         side.said.append(re.sub(r"\b[0-9]+\b", "N", top.said.decode()).splitlines()[:2])
 
-    assert both(scene)[0][1] == "N,c1,N,N,N,N,N,N,N,N"
+    assert any(shown in str(both(scene)) for shown in ("N,c1,N,N,N,N,N,N,N,N", "Unable to read"))
