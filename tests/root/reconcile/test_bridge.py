@@ -12,6 +12,8 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -248,7 +250,10 @@ def test_tasks_at_once_do_it_once(host):
                 code = 1
                 try:
                     code = 2 if task(domain="lab").apply().changed else 3
+                except BaseException:
+                    traceback.print_exc()
                 finally:
+                    sys.stderr.flush()
                     os._exit(code)
             children.append(pid)
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]

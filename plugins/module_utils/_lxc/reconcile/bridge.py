@@ -256,10 +256,7 @@ class Job:
         return self._reconciliation.predict()
 
     def apply(self) -> Report:
-        """What there is to do may have been done by another task while this one waited for it."""
-        report = self._reconciliation.predict()
-        if not report.changed:
-            return report
+        """Looked at only while nobody else changes it: a bridge that is half made would be taken for one that somebody wants so."""
         with bridge.hold(f"change bridge {self._wanted.name}"):
             return self._apply()
 
@@ -299,7 +296,9 @@ def _warnings(name: str) -> list[str]:
 def result(name: str) -> dict[str, object]:
     """What the module returns."""
     now = observe(name)
-    have = settings(Wanted(name, True, dhcp=now.dhcp_runs, nat=bridge_firewall.masquerades(now.firewall)), now) if now.link.driver else None
+    has_address = bool(now.link.ipv4)  # one that is being made has none yet
+    said = Wanted(name, True, dhcp=now.dhcp_runs and has_address, nat=bridge_firewall.masquerades(now.firewall) and has_address)
+    have = settings(said, now) if now.link.driver else None
     return {
         "name": name,
         "state": "present" if have else "absent",
