@@ -27,6 +27,11 @@ OPTIONS: dict[str, object] = {"packages": ["openssh-server"], "cache_max_age": "
 SECRET = "s3cr3t-of-the-host"
 
 
+def with_secret(no_proxy: str) -> str:
+    """A name for the environment, from which the proxy is taken on the way, and which nothing may keep."""
+    return f"{no_proxy},{SECRET}.invalid".lstrip(",")
+
+
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("apt") / "apt"
@@ -53,7 +58,8 @@ create.create(request, lambda line: print(line, flush=True))
 """
     script = 'mount --bind "$0" /etc/apt; exec "$@"'
     argv = ["unshare", "--mount", "sh", "-ec", script, str(planted), sys.executable, "-c", code]
-    children = [subprocess.Popen([*argv, name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for name in names]
+    env = {**os.environ, "no_proxy": with_secret(os.environ.get("no_proxy", ""))}
+    children = [subprocess.Popen([*argv, name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) for name in names]
     outputs = [child.communicate(timeout=900)[0] for child in children]
     assert not any(child.returncode for child in children), "\n".join(outputs)
     (host / "output").write_text("\n".join(outputs))
@@ -97,6 +103,14 @@ def test_nothing_of_the_hosts_credentials_or_proxies_gets_in(twins: Path) -> Non
     found = subprocess.run(["grep", "-rlaF", "-e", SECRET, "-e", "nowhere.invalid", root(twins, 1)], stdout=subprocess.PIPE, check=False)
     assert found.stdout == b"" and found.returncode == 1
     assert subprocess.run(["grep", "-rlEi", 'proxy *"', root(twins, 1) / "etc/apt"], stdout=subprocess.PIPE, check=False).stdout == b""
+    lists = root(twins, 1) / "etc/apt"
+    lines = [
+        line
+        for path in (lists / "sources.list", *lists.glob("sources.list.d/*.list"))
+        if path.exists()
+        for line in path.read_text().splitlines()
+    ]
+    assert sorted(filter(None, lines)) == sorted(source.line() for source in debian.recipe(OPTIONS).sources)
     host_name = os.uname().nodename
     assert host_name not in (root(twins, 1) / "etc/hostname").read_text()
     assert "\nroot:*:" in "\n" + (root(twins, 1) / "etc/shadow").read_text()
@@ -158,6 +172,23 @@ def test_a_mirror_that_does_not_answer_leaves_nothing(host: Path, monkeypatch: p
     with pytest.raises(StepError, match="debstrap: it ended with status") as caught:
         create.create(create.CreateRequest(paths.container("tnone", str(host / "lxc")), "debian", options), lines.append)
     assert caught.value.log and len(lines) > 1
+    assert os.listdir(host / "lxc") == [] and [name for name in os.listdir(host / "cache/hostkit") if not name.endswith(".lock")] == []
+
+
+def test_a_release_that_another_key_has_signed_is_refused(host: Path, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By mmdebstrap, with a keyring that lacks Debian's keys; test_debootstrap.py has the same for the other."""
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("mmdebstrap is not on this host")
+    monkeypatch.setattr(paths, "CACHE", str(host / "cache"))
+    keyring = host / "empty.gpg"
+    keyring.touch()
+    monkeypatch.setattr(debian, "_KEYRING", str(keyring))
+    lines: list[str] = []
+    wanted = create.CreateRequest(paths.container("tnone", str(host / "lxc")), "debian", {"mirror": mirror})
+    with pytest.raises(StepError, match="mmdebstrap: it ended with status"):
+        create.create(wanted, lines.append)
+    said = "\n".join(lines)
+    assert "NO_PUBKEY" in said and "is not signed" in said, said
     assert os.listdir(host / "lxc") == [] and [name for name in os.listdir(host / "cache/hostkit") if not name.endswith(".lock")] == []
 
 
