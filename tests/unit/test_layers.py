@@ -216,9 +216,16 @@ def test_files_and_functions_stay_small() -> None:
 
 def test_every_source_says_its_licence() -> None:
     head = "# SPDX-License-Identifier: GPL-3.0-or-later"
-    written = [path for path in SOURCES if path.stat().st_size]
+    scripts = [path for path in (ROOT / "ci").rglob("*") if path.is_file() and not path.suffix]
+    plays = [path for part in ("changelogs", "meta", "molecule", "playbooks", "tests") for path in (ROOT / part).rglob("*.yml")]
+    written = [path for path in (*SOURCES, *scripts, *plays) if path.stat().st_size and "output" not in path.parts]
+    assert len(scripts) > 20 and len(plays) > 50
     silent = [str(path.relative_to(ROOT)) for path in written if head not in path.read_text(encoding="utf-8").splitlines()[:5]]
     assert silent == []
+
+
+def test_the_map_is_short_enough_to_be_read() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_no_assert_in_plugins() -> None:
