@@ -54,11 +54,15 @@ def create(config: Config, name: str) -> list[Cgroup]:
     base = "/" + (fixed or (f"{parent}/" if parent else "") + f"lxc.payload.{name}").strip("/")
     for suffix in [""] + [f"-{number}" for number in range(1, 1 if fixed else _MAX_SUFFIX)]:
         cgroups = [Cgroup(h.controllers, h.mount_point, base + suffix, h.version) for h in hierarchies]
-        if all(_free(cgroup.directory) for cgroup in cgroups):
-            try:
-                return _make(cgroups)
-            except FileExistsError:  # a container of the same name elsewhere was quicker
+        try:
+            return _make(cgroups)
+        except FileExistsError:
+            if not all(_free(cgroup.directory) for cgroup in cgroups):
                 continue
+        try:
+            return _make(cgroups)
+        except FileExistsError:  # a container of the same name elsewhere was quicker
+            continue
     raise StepError("cgroup", "Create cgroup", base, errno.EBUSY, "the name is taken by running processes in every form tried")
 
 

@@ -69,9 +69,11 @@ class Config:
     def __init__(self, warnings: Optional[list[str]] = None) -> None:
         self.warnings: list[str] = [] if warnings is None else warnings
         self._lines: list[tuple[keys.Match, str]] = []
+        self._networks: Optional[list[Network]] = None
 
     def set(self, match: keys.Match, value: str, where: keys.Where = ("config", 0)) -> None:
         """What one more line does. Raises ConfigError when LXC would refuse it."""
+        self._networks = None
         keys.check_match(match, value, where)
         self._check_place(match, value, where)
         patterns = keys.voided(match, value)
@@ -141,13 +143,22 @@ class Config:
 
     @property
     def networks(self) -> list[Network]:
-        return [self._network(index) for index in sorted({match.index for match, _value in self._lines if match.index >= 0})]
+        if self._networks is None:
+            self._networks = [self._network(index) for index in sorted({match.index for match, _value in self._lines if match.index >= 0})]
+        return list(self._networks)
 
     def _network(self, index: int) -> Network:
+        lines: dict[str, list[str]] = {}
+        for match, value in self._lines:
+            if match.index == index:
+                lines.setdefault(match.suffix, []).extend(keys.split(match.key, value))
         found: dict[str, Any] = {}
         for field, default in Network._field_defaults.items():
-            key = f"lxc.net.{index}.{_FIELDS.get(field, field.replace('_', '.'))}"
-            found[field] = self.get_list(key) if isinstance(default, list) else self.get(key)
+            listed = lines.get(_FIELDS.get(field) or field.replace("_", "."))
+            if listed:
+                found[field] = listed if isinstance(default, list) else listed[-1]
+            elif isinstance(default, list):
+                found[field] = []
         return Network(index, self._type(index), **found)
 
     @property

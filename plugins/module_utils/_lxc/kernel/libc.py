@@ -116,6 +116,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 
 _bound: dict[str, Any] = {}
+_syscalls: dict[int, Any] = {}
 
 
 def machine() -> str:
@@ -137,10 +138,16 @@ def _function(name: str) -> Any:
     function = _bound.get(name)
     if function is None:
         function = _bound[name] = getattr(_library(ctypes.CDLL), name)
-        if name == "syscall":
-            function.restype = _LONG
-        else:
-            function.argtypes = _ARGUMENTS[name]
+        function.argtypes = _ARGUMENTS[name]
+    return function
+
+
+def _syscall(arguments: int) -> Any:
+    """syscall(2) for a call of so many arguments; as a pointer each fills a register, whatever it is."""
+    function = _syscalls.get(arguments)
+    if function is None:
+        function = _syscalls[arguments] = _library(ctypes.CDLL)["syscall"]
+        function.restype, function.argtypes = _LONG, (_LONG, *[ctypes.c_void_p] * arguments)
     return function
 
 
@@ -167,8 +174,10 @@ def _wide(*args: Any) -> list[Any]:
 
 
 def error(subject: object = None) -> OSError:
-    """What errno says now, about this object."""
+    """What errno says now, about this object; a number is a descriptor, and the object what it is open on."""
     code = ctypes.get_errno()
+    if isinstance(subject, int):
+        subject = describe(subject)
     text = os.fsdecode(subject) if isinstance(subject, (bytes, os.PathLike)) else subject
     return OSError(code, os.strerror(code), text if text is None or isinstance(text, str) else str(text))
 
@@ -183,7 +192,7 @@ def call(subject: object, name: str, *args: Any) -> int:
 
 def syscall(subject: object, name: str, *args: Any) -> int:
     """A syscall that the library may have no function for; -1 raises OSError about `subject`."""
-    result = int(_function("syscall")(*_wide(number(name), *args)))
+    result = int(_syscall(len(args))(number(name), *args))
     if result == -1:
         raise error(subject)
     return result
@@ -196,7 +205,7 @@ def unshare(flags: int) -> None:
 
 def setns(fd: int, nstype: int = 0) -> None:
     """setns(2); with a pidfd, `nstype` may name several namespaces (Linux 5.8)."""
-    call(describe(fd), "setns", fd, nstype)
+    call(fd, "setns", fd, nstype)
 
 
 def prctl(op: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:

@@ -98,15 +98,15 @@ def open_tree(path_or_fd: Union[int, str], clone: bool = True, recursive: bool =
     if not clone:
         return os.open(mount_old.path_of(path_or_fd), os.O_PATH | os.O_CLOEXEC)
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | (libc.AT_RECURSIVE if recursive else 0)
-    dir_fd, path, empty, subject = _place(path_or_fd)
-    return libc.syscall(subject, "open_tree", dir_fd, path, flags | empty)
+    dir_fd, path, empty = _place(path_or_fd)
+    return libc.syscall(path_or_fd, "open_tree", dir_fd, path, flags | empty)
 
 
-def _place(path_or_fd: Union[int, str]) -> tuple[int, bytes, int, str]:
-    """(directory, path, AT_EMPTY_PATH or 0, name for an error) for the calls that take either."""
+def _place(path_or_fd: Union[int, str]) -> tuple[int, bytes, int]:
+    """(directory, path, AT_EMPTY_PATH or 0) for the calls that take either."""
     if isinstance(path_or_fd, int):
-        return path_or_fd, b"", libc.AT_EMPTY_PATH, libc.describe(path_or_fd)
-    return libc.AT_FDCWD, os.fsencode(path_or_fd), 0, path_or_fd
+        return path_or_fd, b"", libc.AT_EMPTY_PATH
+    return libc.AT_FDCWD, os.fsencode(path_or_fd), 0
 
 
 def new_fs(fstype: str, options: Mapping[str, Optional[str]], attrs: int = 0, source: str = "") -> int:
@@ -167,7 +167,7 @@ def attach(mount_fd: int, target_fd: int) -> None:
         mount_old.attach(mount_fd, target_fd)
         return
     flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
-    libc.syscall(libc.describe(target_fd), "move_mount", mount_fd, b"", target_fd, b"", flags)
+    libc.syscall(target_fd, "move_mount", mount_fd, b"", target_fd, b"", flags)
 
 
 def discard(mount_fd: int) -> None:
@@ -202,6 +202,6 @@ def set_attr(
     if (set | clear) & MOUNT_ATTR__ATIME:
         clear |= MOUNT_ATTR__ATIME  # the kernel wants the whole field cleared before one kind is set
     attributes = struct.pack("=QQQQ", set, clear, propagation, 0)
-    dir_fd, path, empty, subject = _place(mount_fd_or_path)
+    dir_fd, path, empty = _place(mount_fd_or_path)
     flags = empty | (libc.AT_RECURSIVE if recursive else 0)
-    libc.syscall(subject, "mount_setattr", dir_fd, path, flags, attributes, len(attributes))
+    libc.syscall(mount_fd_or_path, "mount_setattr", dir_fd, path, flags, attributes, len(attributes))

@@ -71,16 +71,16 @@ def main(plan: Plan, born_in_v2: bool, exchange: Exchange, log: Log) -> NoReturn
         os.setsid()
         os.umask(0)
         layout.enter(plan.cgroups, born_in_v2)
-        terminal_fd = _build(plan, exchange, log)
-        _become(plan, exchange, terminal_fd, log)
+        terminals = _build(plan, exchange, log)
+        _become(plan, exchange, terminals, log)
     except BaseException as error:  # whatever it is, the launcher must hear of it, and nothing may return into its code
         exchange.send_error(as_lxc_error(error, log))
     finally:
         os._exit(1)
 
 
-def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
-    """Everything up to the new root; returns the console's slave (-1: none)."""
+def _build(plan: Plan, exchange: Exchange, log: Log) -> console.Terminals:
+    """Everything up to the new root; returns its terminals."""
     config = plan.config
     clocks.enter(config)
     pivot.make_private()
@@ -102,17 +102,13 @@ def _build(plan: Plan, exchange: Exchange, log: Log) -> int:
         hooks.run("autodev", config, plan.env, log)
         autodev.populate(root_fd)
     terminals = console.set_up(config, root_fd)
-    masters = [fd for fd in (terminals.console_fd, *terminals.tty_fds) if fd >= 0]
-    exchange.send({"terminals": {"console": terminals.console_fd >= 0}}, [terminals.devpts_fd, *masters])
-    for fd in (terminals.devpts_fd, *masters):
-        os.close(fd)
     if not is_looked_at:
         _network(plan, exchange)
     kernelvalues.write_all(config)
     log.hold()
     pivot.pivot(root_fd)
     os.close(root_fd)
-    return terminals.console_peer_fd
+    return terminals
 
 
 def _network(plan: Plan, exchange: Exchange) -> None:
@@ -142,13 +138,19 @@ def _enter_cgroup_namespace(plan: Plan, root_fd: int) -> None:
     automounts.mount_cgroups(plan.config, root_fd, "cgroup" in plan.namespaces, keeps, names)
 
 
-def _become(plan: Plan, exchange: Exchange, terminal_fd: int, log: Log) -> None:
-    """Take on what init runs with, and execute it. Inside the container from here on."""
+def _become(plan: Plan, exchange: Exchange, terminals: console.Terminals, log: Log) -> None:
+    """Take on what init runs with, and execute it. Inside the container from here on.
+
+    Signals are as a new program expects them: they were reset for the launcher, and nobody has set any since.
+    """
     config, intent = plan.config, plan.intent
-    exchange.send({"ready": True})
+    masters = [fd for fd in (terminals.console_fd, *terminals.tty_fds) if fd >= 0]
+    exchange.send({"terminals": {"console": terminals.console_fd >= 0}}, [terminals.devpts_fd, *masters])
+    for fd in (terminals.devpts_fd, *masters):
+        os.close(fd)
     exchange.receive("go")
     _persona(config)
-    _terminal(terminal_fd)
+    _terminal(terminals.console_peer_fd)
     credentials.new_session_keyring()
     credentials.drop_bounding(intent.dropped)
     credentials.clear_ambient()
@@ -161,7 +163,6 @@ def _become(plan: Plan, exchange: Exchange, terminal_fd: int, log: Log) -> None:
     if (intent.uid, intent.gid, intent.groups) != (0, 0, []):
         credentials.set_ids(intent.uid, intent.gid, intent.groups)
     os.umask(0o022)
-    process.reset_signals()
     exchange.send({"executing": True, "log": log.put_off()})
     try:
         os.execve(intent.arguments[0], intent.arguments, intent.environment)

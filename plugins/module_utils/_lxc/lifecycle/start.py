@@ -128,10 +128,7 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     created = _links(plan, pid, report) if "net" in plan.namespaces else []
     _run_scripts(plan, created, log)
     exchange.send({"created": [made for made in created if made]})
-    terminals, fds = exchange.receive("terminals")
-    report({"terminals": terminals}, fds)
-    _close(fds)
-    exchange.receive("ready")
+    terminals, fds = exchange.receive("terminals")  # init is inside its root, and waits
     # For a stop hook; and with the network's namespace a pair is still there when its script.down runs.
     if config.hooks("stop") or any(network.script_down for network in config.networks):
         opened = namespace.open_all(pid, process.namespaces(pid), pidfd)
@@ -143,6 +140,8 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     hooks.run("start-host", config, plan.env, log)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
     exchange.send({"go": True})
+    report({"terminals": terminals}, fds)
+    _close(fds)
     for level, line in exchange.wait_for_exec():
         log.write(level, line)
 
