@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, freeze, stop
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, freeze, ledger, stop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, presence, query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 
@@ -261,8 +261,6 @@ def test_who_waits_for_a_state_goes_on_waiting(make_box, killed, until):
 
 
 def clients_of(box):  # type: ignore[no-untyped-def]
-    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import ledger
-
     return (ledger.read(ledger.key_of(box.container)) or {}).get("clients", [])
 
 
@@ -404,6 +402,7 @@ def test_what_was_left_under_way_by_both_is_cleaned_up(make_box, tmp_path, until
     thread.start()
     until(lambda: (tmp_path / "start-host").exists() and (tmp_path / "stop").exists(), "both are on their way")
     init = client.init_pid(starting.container)
+    until(lambda: (ledger.read(ledger.key_of(starting.container)) or {}).get("cgroups"), "the monitor has heard of its cgroups")
     (tmp_path / "hook-start-host").write_text("#!/bin/sh\nexit 0\n")
     kill_both()
     assert processes()

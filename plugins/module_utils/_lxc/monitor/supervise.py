@@ -222,9 +222,17 @@ class Supervisor:
         self.watch_process(record.init_pid, record.pidfd, lambda status: self.init_ended(record, status), is_new)
 
     def watch_process(self, pid: int, pidfd: int, act: Callable[[int], None], is_new: bool = False) -> None:
-        """Call `act(wait status)` when it has ended, whoever its parent is: ourselves, the keeper, or by now process 1."""
+        """Call `act(wait status)` when it has ended, whoever its parent is: ourselves, the keeper, or by now process 1.
+
+        The status may come before the pidfd is seen to be readable; by then nobody watches it any more, and `act` may close it.
+        """
+
+        def ended(status: int) -> None:
+            self.loop.forget(pidfd)
+            act(status)
+
         self.loop.watch(pidfd, READ, lambda _events: self._process_ended(pid, pidfd))
-        self.loop.on_exit(pid, act, is_new)
+        self.loop.on_exit(pid, ended, is_new)
 
     def _process_ended(self, pid: int, pidfd: int) -> None:
         self.loop.forget(pidfd)
