@@ -301,6 +301,6 @@ def template() -> tuple[object, ...]:
 
 
 def wire() -> tuple[object, ...]:
-    from .wire import client, connection, exchange, host, presence, protocol, query
+    from .wire import client, connection, exchange, host, presence, protocol, query, several
 
-    return client, connection, exchange, host, presence, protocol, query
+    return client, connection, exchange, host, presence, protocol, query, several

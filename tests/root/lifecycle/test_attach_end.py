@@ -74,11 +74,11 @@ def without_kill(directory, file, value):
 
 
 def assert_nothing_left(mark, orphans_escape=False):
-    """Descent alone cannot find what the container's init has adopted: the daemon's two, and a child whose parent ended just then."""
+    """Descent alone cannot find what the container's init has adopted: the daemon's two."""
     left = marked(mark)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
-    assert len(left) <= (3 if orphans_escape else 0)
+    assert len(left) <= (2 if orphans_escape else 0)
     assert not scopes()
 
 
@@ -103,7 +103,7 @@ def test_a_signal_to_the_caller_ends_the_whole_tree(containers, mark, number):
         finally:
             os._exit(99)
     end = time.monotonic() + 20
-    while not begun.exists() or len(marked(mark)) < 3:
+    while not begun.exists() or len(marked(mark)) < 3:  # some may still be about to exec
         assert time.monotonic() < end
         time.sleep(0.005)
     os.kill(pid, number)

@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -229,6 +230,28 @@ def test_a_name_with_brackets_does_not_hide_the_start_time() -> None:
 def test_who_is_not_there_is_not_alive() -> None:
     assert process.alive(os.getpid())
     assert not process.alive(2**22)
+
+
+def test_who_is_still() -> None:
+    """A thread that runs is told by its process; one that is stopped, has ended, or has gone for good is still."""
+    read_fd, write_fd = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        threading.Thread(target=lambda: [os.write(write_fd, b"x"), time.sleep(60)]).start()
+        signal.pause()
+        os._exit(0)
+    os.read(read_fd, 1)
+    assert not process.is_still(pid)
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    assert process.is_still(pid)
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert process.is_still(pid)
+    os.waitpid(pid, 0)
+    assert process.is_still(pid)
+    os.close(read_fd)
+    os.close(write_fd)
 
 
 def test_a_name_is_cut_after_15_bytes() -> None:

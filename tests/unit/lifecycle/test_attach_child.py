@@ -20,37 +20,31 @@ def plan(**given):
         "group": None,
         "chdir": None,
         "environment": {},
-        "config_environment": [],
         "host_environment": {"TERM": "vt100", "SECRET": "x", "HOME": "/host"},
         "keep_environment": False,
-        "root_fd": -1,
-        "enter_root": True,
-        "namespaces": [],
-        "join_fds": [],
-        "bounding": None,
-        "no_new_privs": False,
-        "persona": None,
+        "order": None,
         "streams": (0, 1, 2),
         "pty": False,
         "status_fd": -1,
+        "signals": set(),
     }
     return attach_child.Plan(**{**fields, **given})
 
 
 @pytest.mark.parametrize(
-    ("given", "more"),
+    ("config", "given", "more"),
     [
-        ({}, {}),
-        ({"pty": True}, {"TERM": "vt100"}),
-        ({"pty": True, "host_environment": {}}, {"TERM": "xterm"}),
-        ({"config_environment": ["A=1=2", "SECRET", "UNSET", "HOME=/config"]}, {"A": "1=2", "SECRET": "x", "HOME": "/config"}),
-        ({"config_environment": ["A=1"], "environment": {"A": "2", "PATH": "/x"}}, {"A": "2", "PATH": "/x"}),
-        ({"environment": {"container": "other"}}, {}),
-        ({"keep_environment": True}, {"TERM": "vt100", "SECRET": "x"}),
+        ([], {}, {}),
+        ([], {"pty": True}, {"TERM": "vt100"}),
+        ([], {"pty": True, "host_environment": {}}, {"TERM": "xterm"}),
+        (["A=1=2", "SECRET", "UNSET", "HOME=/config"], {}, {"A": "1=2", "SECRET": "x", "HOME": "/config"}),
+        (["A=1"], {"environment": {"A": "2", "PATH": "/x"}}, {"A": "2", "PATH": "/x"}),
+        ([], {"environment": {"container": "other"}}, {}),
+        ([], {"keep_environment": True}, {"TERM": "vt100", "SECRET": "x"}),
     ],
 )
-def test_environment(given, more):
-    assert attach_child._environment(plan(**given), ALICE) == {**LOGIN, **more}
+def test_environment(config, given, more):
+    assert attach_child._environment(plan(**given), config, ALICE) == {**LOGIN, **more}
 
 
 def test_candidates_are_execvps():

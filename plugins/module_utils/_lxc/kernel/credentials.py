@@ -69,6 +69,17 @@ def drop_bounding(numbers: Iterable[int]) -> None:
             libc.prctl(libc.PR_CAPBSET_DROP, number)
 
 
+def limit_bounding(mask: int) -> None:
+    """Take out of the bounding set for good what is not in the mask. The numbers have no gaps, so the first unknown one is the end."""
+    for number in range(64):
+        if not mask >> number & 1:
+            held = _in_bounding(number)
+            if held is None:
+                return
+            if held:
+                libc.prctl(libc.PR_CAPBSET_DROP, number)
+
+
 def capget(pid: int = 0) -> Capabilities:
     """capget(2); 0 is the calling thread."""
     header, data = _header(pid), ctypes.create_string_buffer(24)

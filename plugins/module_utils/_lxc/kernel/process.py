@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Optional
+from typing import Optional, Union
 
 from . import libc
 
@@ -26,7 +26,8 @@ have_clone3 = True
 have_close_range = True
 
 _UNSIGNED_INT_MAX = 0xFFFFFFFF
-_LIBRARY_SIGNALS = (32, 33)  # nptl(7)
+_STILL = ("T", "t", "Z", "X", "x")  # states of proc_pid_stat(5)
+LIBRARY_SIGNALS = (32, 33)  # nptl(7)
 _signals: list[int] = []  # those that can be set, as plain numbers: to make Python's enumeration of them takes longer than to set them
 
 # What a daemon of ours runs with, whoever started it.
@@ -34,28 +35,39 @@ CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8
 _CLONE2_FLAGS = 0xFFFFFF00
 
 
-def clone3(flags: int, exit_signal: int = 0, cgroup_fd: int = -1) -> tuple[int, int]:
+def clone3(flags: int, exit_signal: int = 0, cgroup_fd: int = -1, bare: bool = False) -> tuple[int, int]:
     """Make a process as fork(2) does, with clone3(2)'s flags; returns (pid, pidfd), and (0, -1) in the child.
 
     The interpreter is told before and after, as os.fork() tells it, and its lock is never let go in between; the caller
     must be the only thread. With CLONE_PARENT the exit signal must be 0: the child's is then the caller's own.
+
+    A `bare` one is not told. That spares the child what costs more than the call itself, and whatever hooks anybody has registered
+    (os.register_at_fork); it is for a child that begins no thread, asks for no random number, and soon executes a program or ends.
     """
     pidfd = ctypes.c_int(-1)
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = -1
-    try:
+    if bare:
         pid = _clone(flags, exit_signal, cgroup_fd, pidfd)
         code = ctypes.get_errno()
-    finally:
-        if pid == 0:
-            ctypes.pythonapi.PyOS_AfterFork_Child()
-        else:
-            ctypes.pythonapi.PyOS_AfterFork_Parent()
+    else:
+        pid, code = _told_clone(flags, exit_signal, cgroup_fd, pidfd)
     if pid < 0:
         raise OSError(code, os.strerror(code), f"clone3 {flags:#x}")
     if pid == 0:
         return 0, -1
     return pid, pidfd.value if pidfd.value >= 0 else _pidfd_afterwards(pid)
+
+
+def _told_clone(flags: int, exit_signal: int, cgroup_fd: int, pidfd: ctypes.c_int) -> tuple[int, int]:
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = -1
+    try:
+        pid = _clone(flags, exit_signal, cgroup_fd, pidfd)
+        return pid, ctypes.get_errno()
+    finally:
+        if pid == 0:
+            ctypes.pythonapi.PyOS_AfterFork_Child()
+        else:
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
 
 
 def _clone(flags: int, exit_signal: int, cgroup_fd: int, pidfd: ctypes.c_int) -> int:
@@ -128,11 +140,24 @@ def pidfd_wait(pidfd: int, timeout: Optional[float] = None) -> bool:
 def pidfd_pid(pidfd: int) -> int:
     """The pid as this process's /proc shows it; -1 when it is reaped. OSError EBADF when the descriptor is no pidfd."""
     path = f"/proc/self/fdinfo/{pidfd}"
-    with open(path, encoding="ascii") as file:
-        for line in file:
-            if line.startswith("Pid:"):
+    with open(path, "rb", buffering=0) as file:
+        for line in file.readall().split(b"\n"):
+            if line.startswith(b"Pid:"):
                 return int(line[4:])
     raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
+
+
+def fork(cgroup_fd: int = -1) -> tuple[int, bool]:
+    """As fork(2), for a child as of a bare `clone3`: (pid, whether it was made in that cgroup of version 2).
+
+    Of a caller with more threads than this one it is os.fork(), which makes whole in the child what they may hold, and joins nothing.
+    """
+    if os.stat("/proc/self/task").st_nlink > 3:  # a link a thread, and a directory's two
+        return os.fork(), False
+    pid, pidfd = clone3(0, signal.SIGCHLD, cgroup_fd, bare=True)
+    if pid:
+        os.close(pidfd)
+    return pid, cgroup_fd >= 0
 
 
 def wait(pid: int, flags: int = 0) -> tuple[int, int]:
@@ -183,7 +208,7 @@ def close_all_but(keep: Iterable[int]) -> None:
     close_range(first)
 
 
-def _stat(pid: int) -> list[str]:
+def _stat(pid: Union[int, str]) -> list[str]:
     """/proc/PID/stat from its third field on: the second, the command in brackets, may hold blanks and brackets itself."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].decode("ascii").split()
@@ -207,11 +232,32 @@ def alive(pid: int) -> bool:
         return False
 
 
+def is_still(pid: int) -> bool:
+    """Whether it has come to a halt: each of its threads is stopped, ended or gone, and none is on its way out of a system call yet."""
+    try:
+        return all(_stat(f"{pid}/task/{thread}")[0] in _STILL for thread in os.listdir(f"/proc/{pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has gone meanwhile: the others are asked anew
+        return not os.path.exists(f"/proc/{pid}")
+
+
 def status(pid: int) -> dict[str, str]:
     """/proc/PID/status, as it is written there."""
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape") as file:
-        pairs = (line.partition(":") for line in file)
-        return {key: value.strip() for key, _colon, value in pairs}
+    with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+        lines = file.readall().decode("utf-8", "surrogateescape").split("\n")
+    return {key: value.strip() for key, _colon, value in (line.partition(":") for line in lines[:-1])}
+
+
+def status_values(pid: int, *names: str) -> list[str]:
+    """Single values of /proc/PID/status, by the names that stand there."""
+    with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+        shown = file.readall().decode("utf-8", "surrogateescape")
+    return [shown.partition(f"\n{name}:\t")[2].partition("\n")[0] for name in names]
+
+
+def personality(pid: int) -> int:
+    """Its personality(2)."""
+    with open(f"/proc/{pid}/personality", "rb", buffering=0) as file:
+        return int(file.readall(), 16)
 
 
 def blocked_signals(pid: int) -> set[int]:
@@ -239,14 +285,26 @@ def open_namespace(pid: int, name: str) -> int:
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def reset_signals() -> None:
-    """Every signal to its default and none blocked, as a new program expects: Python ignores SIGPIPE and SIGXFSZ. Main thread only."""
+def changed_signals() -> list[int]:
+    """Those that this process ignores or catches, as the kernel has it; of the C library's own two those that it ignores."""
+    ignored, caught = (int(mask, 16) for mask in status_values(os.getpid(), "SigIgn", "SigCgt"))
+    for number in LIBRARY_SIGNALS:
+        caught &= ~(1 << (number - 1))
+    return [number for number in range(1, 65) if (ignored | caught) >> (number - 1) & 1]
+
+
+def reset_signals(changed: Optional[Iterable[int]] = None) -> None:
+    """Every signal to its default and none blocked, as a new program expects: Python ignores SIGPIPE and SIGXFSZ. Main thread only.
+
+    Who knows which are `changed` saves asking for all of them.
+    """
     if not _signals:
-        _signals.extend(sorted(int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
-    for number in _signals:
-        signal.signal(number, signal.SIG_DFL)
-    for reserved in _LIBRARY_SIGNALS:
-        _unignore(reserved)
+        _signals.extend(sorted({*map(int, signal.valid_signals()), *LIBRARY_SIGNALS} - {signal.SIGKILL, signal.SIGSTOP}))
+    for number in _signals if changed is None else changed:
+        if number in LIBRARY_SIGNALS:
+            _unignore(number)
+        elif number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 

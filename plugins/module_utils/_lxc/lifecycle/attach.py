@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from ..errors import BadValue, LxcError, StepError
+from ..kernel import namespace, process
 from ..paths import Container
 from ..wire import client
-from ..wire.protocol import NotRunning
 from . import attach_child, attach_kill, attach_scope, attach_stream
 from .attach_kill import Tree
-from .attach_scope import Scope
-from .attach_signals import Signals
-from .attach_stream import Conversation, Streams
-from .attach_target import Target, find
+from .attach_scope import Entry, Scope
+from .attach_signals import CAUGHT, Signals
+from .attach_stream import Channels, Conversation, Streams
+from .attach_target import Inquiry
 
 
 class AttachRequest(NamedTuple):
@@ -58,11 +58,20 @@ class AttachResult(NamedTuple):
 def attach(container: Container, request: AttachRequest) -> AttachResult:
     """Run it and wait for it. Raises BadValue, NotRunning, NotFound (user or group) and StepError before anything of it has run."""
     _check(request)
-    target = find(container, request.namespaces, request.elevated)
-    try:
-        return _converse(container, request, target)
-    finally:
-        target.close()
+    reaches_devpts = request.namespaces is None or "mnt" in request.namespaces
+    with Inquiry(container, request.namespaces, request.elevated, request.pty and reaches_devpts) as inquiry:
+        # All that can be done before the first answers is done before they are waited for.
+        channels = Channels(_streams(request, inquiry))
+        try:
+            plan = _plan(request, channels)
+            inquiry.check_state()
+            cgroup_fds = inquiry.cgroup_fds()
+            try:
+                return _converse(request, inquiry, channels, plan, cgroup_fds)
+            finally:
+                client.close(cgroup_fds)
+        finally:
+            channels.close()
 
 
 def _check(request: AttachRequest) -> None:
@@ -77,21 +86,37 @@ def _check(request: AttachRequest) -> None:
         if not name or "=" in name:
             raise BadValue("environment", name, "names without =")
     for name in request.namespaces or []:
-        if name not in attach_child.NAMESPACES:
-            raise BadValue("namespaces", name, "some of " + " ".join(sorted(attach_child.NAMESPACES)))
+        if name not in namespace.FLAGS:
+            raise BadValue("namespaces", name, "some of " + " ".join(sorted(namespace.FLAGS)))
 
 
-def _converse(container: Container, request: AttachRequest, target: Target) -> AttachResult:
-    streams = _streams(container, request)
+def _converse(request: AttachRequest, inquiry: Inquiry, channels: Channels, plan: attach_child.Plan, cgroup_fds: list[int]) -> AttachResult:
     with Signals(window=request.pty) as signals:
-        conversation = _begin(request, target, streams)
+        conversation = Conversation(channels, request.stdin or b"", *_begin(request, plan, cgroup_fds))
         try:
+            channels.close_inner()
+            _direct(conversation, channels, inquiry)
             conversation.run(request.timeout, signals)
         finally:
             conversation.close()
     if conversation.error and not conversation.timed_out:
-        raise _named(conversation.error, container)
+        raise _named(conversation.error, inquiry.container)
     return _result(request, conversation)
+
+
+def _direct(conversation: Conversation, channels: Channels, inquiry: Inquiry) -> None:
+    """Tell the joiner what to join, which is found out while it gets ready."""
+    try:
+        target = inquiry.target()
+        try:
+            target.send(channels.order)
+        finally:
+            target.close()
+    except (BrokenPipeError, ConnectionResetError):  # it has failed, and the conversation says why
+        return
+    except BaseException:
+        conversation.abandon()
+        raise
 
 
 def _named(error: Exception, container: Container) -> Exception:
@@ -100,10 +125,10 @@ def _named(error: Exception, container: Container) -> Exception:
     return error
 
 
-def _streams(container: Container, request: AttachRequest) -> Streams:
+def _streams(request: AttachRequest, inquiry: Inquiry) -> Streams:
     if not request.pty:
         return attach_stream.pipes()
-    devpts_fd = _devpts(container) if request.namespaces is None or "mnt" in request.namespaces else None
+    devpts_fd = inquiry.devpts_fd()
     try:
         return attach_stream.terminal(devpts_fd, request.rows, request.cols)
     except OSError as error:
@@ -113,61 +138,43 @@ def _streams(container: Container, request: AttachRequest) -> Streams:
             os.close(devpts_fd)
 
 
-def _devpts(container: Container) -> Optional[int]:
-    """A monitor that is too old, or a container without devpts: the host's will do."""
+def _begin(request: AttachRequest, plan: attach_child.Plan, cgroup_fds: list[int]) -> tuple[int, Tree]:
+    """Fork the joiner: its pid, and what holds together all that it begins."""
+    scope, born_fd = None, -1
     try:
-        return client.devpts_fd(container)
-    except (client.Refused, NotRunning):
-        return None
-
-
-def _begin(request: AttachRequest, target: Target, streams: Streams) -> Conversation:
-    """Fork the joiner; its ends of everything are closed here at once."""
-    status_read, status_write = attach_stream.pipe()
-    inner = {status_write, *streams.inner}
-    try:
-        scope, join_fds = _scope(request, target)
-        inner.update(join_fds)
-        plan = _plan(request, target, streams, join_fds, status_write)
+        scope, (born_fd, join_fds) = _scope(request, cgroup_fds)
         others = attach_kill.children() if scope is None else set()
-        pid = os.fork()
-        if pid == 0:
-            attach_child.joiner(plan)
+        return attach_child.fork(plan._replace(born_fd=born_fd, join_fds=join_fds)), Tree(scope, others)
     except OSError as error:
-        client.close({status_read, streams.stdin_fd, streams.stdout_fd, streams.stderr_fd} - {-1})
+        if scope:
+            scope.release()
         raise StepError.from_os("attach", "Prepare", str(error.filename or "the cgroup"), error) from None
     finally:
-        client.close(inner)
-    return Conversation(streams, status_read, pid, request.stdin or b"", Tree(scope, others))
+        if born_fd >= 0:
+            os.close(born_fd)
 
 
-def _scope(request: AttachRequest, target: Target) -> tuple[Optional[Scope], list[int]]:
+def _scope(request: AttachRequest, cgroup_fds: list[int]) -> tuple[Optional[Scope], Entry]:
     if not request.elevated:
-        return attach_scope.within(target.cgroup_fds)
+        return attach_scope.within(cgroup_fds)
     scope = attach_scope.beside_caller()
-    return scope, [os.dup(scope.procs_fd)] if scope else []
+    return scope, scope.entry() if scope else Entry(-1, [])
 
 
-def _plan(request: AttachRequest, target: Target, streams: Streams, join_fds: list[int], status_fd: int) -> attach_child.Plan:
+def _plan(request: AttachRequest, channels: Channels) -> attach_child.Plan:
     return attach_child.Plan(
         argv=request.argv,
         user=request.user,
         group=request.group,
         chdir=request.chdir,
         environment=request.environment,
-        config_environment=target.environment,
-        host_environment=dict(os.environ),
+        host_environment=os.environ,
         keep_environment=request.keep_environment,
-        root_fd=target.root_fd,
-        enter_root=target.joins_mnt,
-        namespaces=target.namespaces,
-        join_fds=join_fds,
-        bounding=target.bounding,
-        no_new_privs=target.no_new_privs,
-        persona=target.persona,
-        streams=streams.inner,
-        pty=streams.pty,
-        status_fd=status_fd,
+        order=channels.joiners_order,
+        streams=channels.streams.inner,
+        pty=channels.streams.pty,
+        status_fd=channels.joiners_status_fd,
+        signals={*process.changed_signals(), *CAUGHT},
     )
 
 

@@ -14,53 +14,62 @@ import errno
 import locale
 import os
 import signal
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, NoReturn, Optional, TypeVar
 
 from ..errors import StepError
-from ..kernel import credentials, libc, namespace, process, tty
+from ..kernel import cgroupfs, credentials, libc, namespace, process, tty
 from ..wire import host
+from .attach_target import Target
 from .attach_user import User, resolve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
-NAMESPACES = tuple(namespace.FLAGS)  # in the order of joining: user first, for the rights in it, mnt last, for what is read meanwhile
-
 _Value = TypeVar("_Value")
 
 
 class Plan(NamedTuple):
-    """All that the joiner needs; every descriptor is above 2."""
+    """All that the joiner is made with; every descriptor is above 2. What must be found out yet comes over `order_fd`: a `Target`."""
 
     argv: list[str]
     user: Optional[str]
     group: Optional[str]
     chdir: Optional[str]
     environment: Mapping[str, str]
-    config_environment: list[str]
     host_environment: Mapping[str, str]
     keep_environment: bool
-    root_fd: int
-    enter_root: bool
-    namespaces: list[tuple[str, int]]
-    join_fds: list[int]
-    bounding: Optional[int]
-    no_new_privs: bool
-    persona: Optional[int]
+    order: socket.socket
     streams: tuple[int, int, int]
     pty: bool
     status_fd: int
+    signals: AbstractSet[int]
+    born_fd: int = -1
+    join_fds: Sequence[int] = ()
 
     def fds(self) -> list[int]:
-        return [self.root_fd, *(fd for _name, fd in self.namespaces), *self.join_fds, *self.streams, self.status_fd]
+        return [self.order.fileno(), self.born_fd, *self.join_fds, *self.streams, self.status_fd]
 
 
-def joiner(plan: Plan) -> NoReturn:
-    """Never returns and never raises: what went wrong goes to the status pipe."""
+def fork(plan: Plan) -> int:
+    """Make the joiner; returns its pid. No handler of the caller's runs in it: what is caught stays blocked until it is not any more."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [number for number in plan.signals if number not in process.LIBRARY_SIGNALS])
     try:
-        _join(plan)
+        pid, born = process.fork(plan.born_fd)
+        if pid == 0:
+            joiner(plan, born)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def joiner(plan: Plan, born: bool) -> NoReturn:
+    """Never returns and never raises: what went wrong goes to the status pipe. `born` is in the cgroup of `born_fd` already."""
+    try:
+        _join(plan if born or plan.born_fd < 0 else plan._replace(join_fds=[plan.born_fd, *plan.join_fds]))
         os._exit(0)
     except BaseException as error:  # a traceback would read source files, the container's
         _report(plan.status_fd, host.failure(error))
@@ -84,24 +93,27 @@ def _step(action: str, object: str, function: Callable[..., _Value], *args: Any)
 def _join(plan: Plan) -> None:
     _shed(plan)
     for fd in plan.join_fds:
-        _step("Join", "a cgroup of the container", os.write, fd, b"0")
-    user = resolve(plan.root_fd, plan.user, plan.group)
-    environment = _environment(plan, user)
-    commands = _candidates(plan.argv[0], environment)
-    argv = [os.fsencode(word) for word in plan.argv]
-    directories = [os.fsencode(path) for path in ([plan.chdir] if plan.chdir else [user.home, "/"])]
-    encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+        _step("Join", "a cgroup of the container", cgroupfs.join, fd)
     _step("Clear", "the inheritable capabilities", credentials.clear_inheritable)
     _step("Clear", "the ambient capabilities", credentials.clear_ambient)
-    _enter(plan)
-    _become(plan, user)
+    argv = [os.fsencode(word) for word in plan.argv]
+    target = _step("Read", "what is to be joined", Target.receive, plan.order)
+    if target is None:  # whoever made us has given up
+        os._exit(1)
+    user = resolve(target.root_fd, plan.user, plan.group)
+    environment = _environment(plan, target.environment, user)
+    commands = _candidates(plan.argv[0], environment)
+    directories = [os.fsencode(path) for path in ([plan.chdir] if plan.chdir else [user.home, "/"])]
+    encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+    _enter(target)
+    _become(plan, target, user)
     _change_directory(directories)
     _launch(plan, commands, argv, encoded)
 
 
 def _shed(plan: Plan) -> None:
     """Nothing of the caller's remains: signals, locale (its catalogues are files), descriptors, session keyring."""
-    process.reset_signals()
+    process.reset_signals(plan.signals)
     process.set_dumpable(False)
     locale.setlocale(locale.LC_ALL, "C")
     for number, fd in enumerate(plan.streams):
@@ -111,13 +123,13 @@ def _shed(plan: Plan) -> None:
     os.umask(0o022)
 
 
-def _environment(plan: Plan, user: User) -> dict[str, str]:
+def _environment(plan: Plan, config: list[str], user: User) -> dict[str, str]:
     """What a login would have, then the config's, then what was asked for."""
     env = dict(plan.host_environment) if plan.keep_environment else {}
     env.update({"PATH": PATH, "HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": user.shell})
     if plan.pty:
         env["TERM"] = plan.host_environment.get("TERM") or "xterm"
-    for item in plan.config_environment:
+    for item in config:
         name, equals, value = item.partition("=")
         if equals:
             env[name] = value
@@ -135,30 +147,29 @@ def _candidates(command: str, environment: Mapping[str, str]) -> list[bytes]:
     return [os.fsencode(f"{directory or '.'}/{command}") for directory in environment.get("PATH", PATH).split(":")]
 
 
-def _enter(plan: Plan) -> None:
+def _enter(target: Target) -> None:
     """The bounding set goes when the user namespace is ours, and before /proc is the container's: it is looked at for it."""
-    others = [(name, fd) for name, fd in plan.namespaces if name != "mnt"]
+    others = [(name, fd) for name, fd in target.namespaces if name != "mnt"]
     for name, fd in others:
         _step("Join", f"the container's {name} namespace", libc.setns, fd, namespace.FLAGS[name])
-    if plan.bounding is not None:
-        lost = credentials.bounding() & ~plan.bounding
-        _step("Drop", "capabilities", credentials.drop_bounding, [number for number in range(64) if lost >> number & 1])
-    for name, fd in plan.namespaces[len(others) :]:
+    if target.bounding is not None:
+        _step("Drop", "capabilities", credentials.limit_bounding, target.bounding)
+    for name, fd in target.namespaces[len(others) :]:
         _step("Join", f"the container's {name} namespace", libc.setns, fd, namespace.FLAGS[name])
-    if plan.enter_root:
-        _step("Enter", "the container's root", os.fchdir, plan.root_fd)
+    if target.joins_mnt:
+        _step("Enter", "the container's root", os.fchdir, target.root_fd)
         _step("Enter", "the container's root", os.chroot, ".")
-    os.close(plan.root_fd)
+    os.close(target.root_fd)
 
 
-def _become(plan: Plan, user: User) -> None:
+def _become(plan: Plan, target: Target, user: User) -> None:
     for fd in (0, 1, 2):  # else /dev/stdout cannot be opened by who is not root
         _step("Give", "the standard streams to the user", os.fchown, fd, user.uid, -1 if plan.pty else user.gid)
-    if plan.persona is not None:
-        _step("Set", "the personality", libc.personality, plan.persona)
+    if target.persona is not None:
+        _step("Set", "the personality", libc.personality, target.persona)
     _step("Become", f"user {user.uid}, group {user.gid}", credentials.set_ids, user.uid, user.gid, list(user.groups))
     process.set_dumpable(False)
-    if plan.no_new_privs:
+    if target.no_new_privs:
         _step("Set", "no_new_privs", process.set_no_new_privs)
 
 
@@ -176,7 +187,7 @@ def _change_directory(candidates: list[bytes]) -> None:
 
 def _launch(plan: Plan, commands: list[bytes], argv: list[bytes], environment: Mapping[bytes, bytes]) -> None:
     process.close_all_but([0, 1, 2, plan.status_fd])
-    pid, pidfd = _step("Fork", "the command's process", process.clone3, libc.CLONE_PARENT)
+    pid, pidfd = _step("Fork", "the command's process", process.clone3, libc.CLONE_PARENT, 0, -1, True)
     if pid:
         _report(plan.status_fd, {"pid": pid})
         os.close(pidfd)

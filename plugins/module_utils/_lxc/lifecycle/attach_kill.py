@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Optional
 
 from ..kernel import process
 from .attach_scope import Scope
+
+_ENOUGH = 0.5
+_PAUSE = 0.0005
 
 
 class Tree(NamedTuple):
@@ -24,10 +28,12 @@ class Tree(NamedTuple):
     def end(self, children: Iterable[int]) -> None:
         """Kill these children of ours, and everything that they began; by descent only as long as the parents live."""
         below = set() if self.scope else descendants(set(_below({os.getpid()})) - self.others)
-        for pid in sorted({*children, *below}):
+        ending = {*children, *below}
+        for pid in ending:
             _signal(pid, signal.SIGKILL)
         if self.scope:
             self.scope.kill()
+        _await(_has_ended, ending)
 
     def release(self) -> None:
         if self.scope:
@@ -44,15 +50,31 @@ def _below(parents: AbstractSet[int]) -> set[int]:
 
 
 def descendants(roots: AbstractSet[int]) -> set[int]:
-    """They and everything below, held still on the way so that it makes no more: asked again until there is nothing new."""
+    """They and everything below, held still on the way so that it makes no more: asked again until there is nothing new.
+
+    Who is just forking does that first, so its children are looked for when it has come to a halt.
+    """
     held: set[int] = set()
     fresh = set(roots)
     while fresh:
         for pid in fresh:
             _signal(pid, signal.SIGSTOP)
+        _await(process.is_still, fresh)
         held |= fresh
         fresh = _below(held) - held
     return held
+
+
+def _await(is_done: Callable[[int], bool], pids: AbstractSet[int]) -> None:
+    """A signal only asks. For a bounded while: one that waits for a vfork(2) or a device may not come to it, and does nothing meanwhile."""
+    end = time.monotonic() + _ENOUGH
+    for pid in pids:
+        while not is_done(pid) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+
+
+def _has_ended(pid: int) -> bool:
+    return not process.alive(pid)
 
 
 def _parents() -> dict[int, int]:

@@ -13,7 +13,7 @@ import os
 import select
 import time
 from collections.abc import Iterable
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ..kernel import cgroupfs, process
 
@@ -39,14 +39,33 @@ def _open_procs(directory_fd: int, name: str = "") -> int:
     return os.open(f"{name}/cgroup.procs" if name else "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory_fd)
 
 
+def _open_directory(directory_fd: int, name: str) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory_fd)
+
+
+class Entry(NamedTuple):
+    """How a process gets into cgroups, by descriptors of their directories.
+
+    It is made in the unified hierarchy's (-1: there is none; else it belongs to whoever has the entry), and joins the others itself.
+    """
+
+    born_fd: int
+    join_fds: list[int]
+
+
 class Scope:
-    """A cgroup of our own below one that was given; `procs_fd` is what a process writes 0 to in order to join it."""
+    """A cgroup of our own below one that was given."""
 
     def __init__(self, parent_fd: int, name: str) -> None:
         self.parent_fd = parent_fd
+        self.name = name
         self.path = f"/proc/self/fd/{parent_fd}/{name}"
         self.v2 = is_v2(parent_fd)
-        self.procs_fd = _open_procs(parent_fd, name)
+        self.fd = _open_directory(parent_fd, name)
+
+    def entry(self, others: Iterable[int] = ()) -> Entry:
+        """Into it, and into these of version 1."""
+        return Entry(os.dup(self.fd), list(others)) if self.v2 else Entry(-1, [self.fd, *others])
 
     def kill(self) -> bool:
         """End everything in it; True when nothing is left after a bounded while."""
@@ -82,18 +101,22 @@ class Scope:
 
     def release(self) -> None:
         """Let survivors live on where the container's other processes are, and take the cgroup away."""
+        try:
+            os.rmdir(self.name, dir_fd=self.parent_fd)  # most leave nothing behind
+        except OSError:
+            self._release_survivors()
+        self.close()
+
+    def _release_survivors(self) -> None:
         for _attempt in range(20):
             for pid in self.members():
                 self._move_out(pid)
             try:
                 cgroupfs.remove_tree(self.path, timeout=_ROUND)
-                break
-            except FileNotFoundError:
-                break
+                return
             except OSError as error:
                 if error.errno != errno.EBUSY:
-                    break
-        self.close()
+                    return
 
     def _move_out(self, pid: int) -> None:
         """On v2 into the leaf that LXC uses too: the cgroup itself may hold no processes once it hands controllers down."""
@@ -113,7 +136,7 @@ class Scope:
                 os.close(target_fd)
 
     def close(self) -> None:
-        os.close(self.procs_fd)
+        os.close(self.fd)
         os.close(self.parent_fd)
 
 
@@ -137,34 +160,34 @@ def create(directory_fd: int) -> Optional[Scope]:
     return None
 
 
-def within(directory_fds: Iterable[int]) -> tuple[Optional[Scope], list[int]]:
-    """A scope in the hierarchy that is best for it, and the `cgroup.procs` to write to for joining all of them.
+def within(directory_fds: Iterable[int]) -> tuple[Optional[Scope], Entry]:
+    """A scope in the hierarchy that is best for it, and the way into all of them, which needs these descriptors to stay open.
 
     The unified hierarchy ends all at once, the freezer can hold it still meanwhile, any other will do.
     """
-    listed = list(directory_fds)
-    scope, scope_fd = None, -1
-    for directory_fd in sorted(listed, key=lambda fd: 0 if is_v2(fd) else 1 if _has(fd, "freezer.state") else 2):
+    unified: list[int] = []
+    plain: list[int] = []
+    for directory_fd in directory_fds:
+        (unified if is_v2(directory_fd) else plain).append(directory_fd)
+    for directory_fd in unified:
         scope = create(directory_fd)
         if scope:
-            scope_fd = directory_fd
-            break
-    joins = [os.dup(scope.procs_fd)] if scope else []
-    for directory_fd in listed:
-        if directory_fd != scope_fd:
-            joins.append(_join_fd(directory_fd))
-    return scope, joins
+            return scope, scope.entry(plain)
+    born_fd = _leaf(unified[0]) if unified else -1
+    for directory_fd in sorted(plain, key=lambda fd: 0 if _has(fd, "freezer.state") else 1):
+        scope = create(directory_fd)
+        if scope:
+            return scope, Entry(born_fd, [scope.fd, *(fd for fd in plain if fd != directory_fd)])
+    return None, Entry(born_fd, plain)
 
 
-def _join_fd(directory_fd: int) -> int:
-    """On v2 a leaf where one can be made."""
-    if is_v2(directory_fd):
-        try:
-            os.makedirs(f"/proc/self/fd/{directory_fd}/{_LEAF}", exist_ok=True)
-            return _open_procs(directory_fd, _LEAF)
-        except OSError:
-            pass
-    return _open_procs(directory_fd)
+def _leaf(directory_fd: int) -> int:
+    """Where the container's other processes are, or the cgroup itself where no leaf can be made."""
+    try:
+        os.makedirs(f"/proc/self/fd/{directory_fd}/{_LEAF}", exist_ok=True)
+        return _open_directory(directory_fd, _LEAF)
+    except OSError:
+        return os.dup(directory_fd)
 
 
 def beside_caller() -> Optional[Scope]:

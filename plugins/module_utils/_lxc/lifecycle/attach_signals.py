@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, Optional
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CAUGHT = (*ENDING, signal.SIGWINCH)
 
 
 class Signals:
@@ -28,7 +29,7 @@ class Signals:
         self._write_fd = -1
         self._old: dict[int, Any] = {}
         self._old_wakeup = -1
-        self._wanted = (*ENDING, signal.SIGWINCH) if window else ENDING
+        self._wanted = CAUGHT if window else ENDING
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is not threading.main_thread():

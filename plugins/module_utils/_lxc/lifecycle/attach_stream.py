@@ -13,7 +13,7 @@ import time
 from typing import NamedTuple, Optional
 
 from ..errors import StepError
-from ..kernel import process, tty
+from ..kernel import process, sockets, tty
 from ..wire import host
 from .attach_kill import Tree
 from .attach_signals import Signals
@@ -45,12 +45,7 @@ def _above_standard(fd: int) -> int:
 
 
 def pipe() -> tuple[int, int]:
-    """A pipe, as large as an ordinary user may have it: fewer turns for large data."""
     read_fd, write_fd = map(_above_standard, os.pipe2(os.O_CLOEXEC))
-    try:
-        fcntl.fcntl(read_fd, _F_SETPIPE_SZ, _PIPE_SIZE)
-    except OSError:
-        pass
     return read_fd, write_fd
 
 
@@ -59,7 +54,16 @@ def pipes() -> Streams:
     (in_read, in_write), (out_read, out_write), (err_read, err_write) = pipe(), pipe(), pipe()
     for fd in (in_write, out_read, err_read):
         os.set_blocking(fd, False)
+        _enlarge(fd)
     return Streams(in_write, out_read, err_read, (in_read, out_write, err_write), False)
+
+
+def _enlarge(pipe_fd: int) -> None:
+    """As large as an ordinary user may have it: fewer turns for large data."""
+    try:
+        fcntl.fcntl(pipe_fd, _F_SETPIPE_SZ, _PIPE_SIZE)
+    except OSError:
+        return
 
 
 def terminal(devpts_fd: Optional[int], rows: int, columns: int) -> Streams:
@@ -71,11 +75,40 @@ def terminal(devpts_fd: Optional[int], rows: int, columns: int) -> Streams:
     return Streams(master_fd, master_fd, -1, (slave_fd, slave_fd, slave_fd), True)
 
 
+class Channels:
+    """What leads to the joiner and to the command; both ends, until the joiner has its own."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        self.status_fd, self.joiners_status_fd = pipe()
+        self.order, self.joiners_order = sockets.seqpacket_pair()
+        self._is_inner_open = True
+
+    def close_inner(self) -> None:
+        if self._is_inner_open:
+            self._is_inner_open = False
+            self.joiners_order.close()
+            for fd in {self.joiners_status_fd, *self.streams.inner}:
+                os.close(fd)
+
+    def close_stdin(self) -> None:
+        """The command sees its end."""
+        os.close(self.streams.stdin_fd)
+        self.streams = self.streams._replace(stdin_fd=-1)
+
+    def close(self) -> None:
+        self.close_inner()
+        self.order.close()
+        for fd in {self.status_fd, self.streams.stdin_fd, self.streams.stdout_fd, self.streams.stderr_fd} - {-1}:
+            os.close(fd)
+
+
 class Conversation:
     """From the fork of the joiner to the command's end."""
 
-    def __init__(self, streams: Streams, status_fd: int, joiner_pid: int, stdin: bytes, tree: Tree) -> None:
-        self.streams = streams
+    def __init__(self, channels: Channels, stdin: bytes, joiner_pid: int, tree: Tree) -> None:
+        self._channels = channels
+        self.streams = streams = channels.streams
         self._tree = tree
         self.collected = (streams.stdout_fd, streams.stderr_fd)
         self.output: dict[int, bytearray] = {fd: bytearray() for fd in self.collected if fd >= 0}
@@ -83,14 +116,14 @@ class Conversation:
         self.refusal: Optional[tuple[int, int]] = None  # exit code and errno of an exec that failed
         self.rc: Optional[int] = None
         self.timed_out = False
-        self._status_fd = status_fd
+        self._status_fd = channels.status_fd
         self._decoder = host.Decoder()
         self._input = memoryview(stdin)
         self._joiner_pid = joiner_pid
         self._pid = 0
         self._pidfd = -1
         self._poll = select.poll()
-        for fd in (status_fd, *self.output):
+        for fd in (self._status_fd, *self.output):
             self._poll.register(fd, select.POLLIN)
         if streams.pty:
             self._input = memoryview(stdin + _END_OF_FILE * (1 if not stdin or stdin.endswith(b"\n") else 2))
@@ -115,6 +148,11 @@ class Conversation:
         self._reap_joiner()
         self._drain_status()
         self._last_words()
+
+    def abandon(self) -> None:
+        """End the joiner, which has made nothing yet."""
+        self._tree.end([self._joiner_pid])
+        self._reap_joiner()
 
     def _turn(self, fd: int, signals: Signals) -> None:
         if fd == signals.fd:
@@ -194,8 +232,8 @@ class Conversation:
             self._poll.register(fd, select.POLLIN)
         else:
             self._forget(fd)
-            os.close(fd)
-            self.streams = self.streams._replace(stdin_fd=-1)
+            self._channels.close_stdin()
+            self.streams = self._channels.streams
 
     def _reap(self) -> None:
         _pid, status = os.waitpid(self._pid, 0)
@@ -245,6 +283,7 @@ class Conversation:
                     waiting.discard(fd)
 
     def close(self) -> None:
-        for fd in {self._status_fd, self._pidfd, self.streams.stdin_fd, *self.output} - {-1}:
-            os.close(fd)
+        """The channels are not ours to close."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
         self._tree.release()

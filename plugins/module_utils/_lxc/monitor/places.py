@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from ..cgroup.layout import Cgroup
-from ..kernel import cgroupfs, process
+from ..kernel import cgroupfs
 
 
 def open_directory(cgroup: Cgroup) -> int:
@@ -55,16 +55,11 @@ def net_item(links: Sequence[Sequence[Any]], key: str) -> Optional[str]:
     return None
 
 
-_own: dict[int, dict[str, tuple[int, int]]] = {}
-
-
 def same_namespaces(pid: int) -> bool:
     """Whether a peer lives in this monitor's pid and user namespace; pid 0 is one that has no number here."""
     if pid <= 0:
         return False
     try:
-        own = _own.setdefault(os.getpid(), process.namespaces(os.getpid()))
-        other = process.namespaces(pid)
+        return all(os.path.samestat(os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}")) for name in ("pid", "user"))
     except OSError:
         return False
-    return all(own.get(name) == other.get(name) for name in ("pid", "user"))

@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
+from functools import partial
 from typing import Optional
 
 from ..errors import LxcError, StepError, TimedOut
@@ -21,13 +22,17 @@ from . import exchange as exchanges
 from . import protocol, query
 from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd
 from .protocol import Command, NotRunning, ProtocolError, State
+from .several import Pending
 
 # Those that every task asks stand in `query`; with these the others are whole.
 state = query.state
+state_of = query.state_of
 init_pid = query.init_pid
 config_item = query.config_item
+read_config_item = query.read_config_item
 Refused = exchanges.Refused
 close = exchanges.close
+only_fd = exchanges.only_fd
 
 _SUFFIX = b"/command"
 _HASHED_LENGTH = len(b"\0lxc//command") + 16
@@ -35,8 +40,13 @@ _HASHED_LENGTH = len(b"\0lxc//command") + 16
 
 def init_pidfd(container: Container, timeout: float = TIMEOUT) -> int:
     """A pidfd of the first process; opened by number where the monitor is too old to hand one over."""
+    return read_init_pidfd(container, partial(ask, container, Command.GET_INIT_PIDFD, timeout, max_fds=1), timeout)
+
+
+def read_init_pidfd(container: Container, pending: Pending, timeout: float = TIMEOUT) -> int:
+    """`init_pidfd`, when it has been asked for."""
     try:
-        return ask_fd(container, Command.GET_INIT_PIDFD, timeout)
+        return only_fd(container, Command.GET_INIT_PIDFD, pending())
     except (Refused, NoReply) as error:
         if isinstance(error, Refused) and error.errno not in (errno.ENOSYS, errno.EBADF):
             raise
@@ -85,7 +95,11 @@ def _text(reply: Reply) -> str:
 def cgroup_fds(container: Container, timeout: float = TIMEOUT) -> tuple[int, list[int]]:
     """The layout (protocol.LAYOUT_*) and a directory of the payload's cgroup for each hierarchy."""
     payload = protocol.CgroupCtx().pack()
-    reply = ask(container, Command.GET_CGROUP_CTX, timeout, payload=payload, max_fds=protocol.CGROUP_MAX_FDS)
+    return read_cgroup_fds(container, ask(container, Command.GET_CGROUP_CTX, timeout, payload=payload, max_fds=protocol.CGROUP_MAX_FDS))
+
+
+def read_cgroup_fds(container: Container, reply: Reply) -> tuple[int, list[int]]:
+    """`cgroup_fds`, from the answer."""
     try:
         context = protocol.CgroupCtx.unpack(reply.payload)
         if context.fd_len != len(reply.fds):

@@ -19,16 +19,7 @@ from .protocol import Command, NotRunning, ProtocolError
 
 TIMEOUT = 10.0
 # What can be asked twice, since it changes nothing, and is never answered by the end of the connection alone.
-_QUESTIONS = (
-    Command.GET_STATE,
-    Command.GET_INIT_PID,
-    Command.GET_CLONE_FLAGS,
-    Command.GET_CONFIG_ITEM,
-    Command.GET_INIT_PIDFD,
-    Command.GET_DEVPTS_FD,
-    Command.GET_CGROUP_CTX,
-    Command.GET_CGROUP_FD,
-)
+_QUESTIONS = "GET_STATE GET_INIT_PID GET_CLONE_FLAGS GET_CONFIG_ITEM GET_INIT_PIDFD GET_DEVPTS_FD GET_CGROUP_CTX GET_CGROUP_FD".split()
 
 
 class Refused(LxcError):
@@ -89,9 +80,10 @@ class Exchange:
     def send(self, link: socket.socket, data: int, payload: bytes) -> None:
         try:
             link.settimeout(self.deadline.remaining())
-            link.sendmsg([protocol.pack_request(self.command, data, payload)], [connection.credentials()], socket.MSG_NOSIGNAL)
-            if payload:
-                link.sendall(payload, socket.MSG_NOSIGNAL)
+            message = protocol.pack_request(self.command, data, payload) + payload
+            sent = link.sendmsg([message], [connection.credentials()], socket.MSG_NOSIGNAL)
+            if sent < len(message):
+                link.sendall(message[sent:], socket.MSG_NOSIGNAL)
         except OSError as error:
             self.fail(error)
 
@@ -175,7 +167,7 @@ def ask(
     try:
         return _ask(exchange, data, payload, max_fds)
     except NoReply:  # the monitor may have died with the question in its hands, and another has taken its place
-        if command not in _QUESTIONS:
+        if command.name not in _QUESTIONS:
             raise
     return _ask(exchange, data, payload, max_fds)
 
@@ -187,7 +179,11 @@ def _ask(exchange: Exchange, data: int, payload: bytes, max_fds: int) -> Reply:
 
 
 def ask_fd(container: Container, command: Command, timeout: float, payload: bytes = b"") -> int:
-    reply = ask(container, command, timeout, payload=payload, max_fds=1)
+    return only_fd(container, command, ask(container, command, timeout, payload=payload, max_fds=1))
+
+
+def only_fd(container: Container, command: Command, reply: Reply) -> int:
+    """The one descriptor that a reply must have brought."""
     if len(reply.fds) != 1:
         close(reply.fds)
         raise Refused(f"{command.name} of {container.name} brought no descriptor", errno.EBADF)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 from ..paths import Container
 from . import protocol
-from .exchange import TIMEOUT, Refused, ask
+from .exchange import TIMEOUT, Refused, Reply, ask
 from .protocol import Command, NotRunning, ProtocolError, State
 
 
@@ -40,8 +41,13 @@ def init_pid(container: Container, timeout: float = TIMEOUT) -> int:
 
 def config_item(container: Container, key: str, timeout: float = TIMEOUT) -> str | None:
     """The value that the container was started with, as the monitor prints it; None when it is unset or unknown."""
+    return read_config_item(lambda: ask(container, Command.GET_CONFIG_ITEM, timeout, payload=protocol.pack_text(key)))
+
+
+def read_config_item(pending: Callable[[], Reply]) -> str | None:
+    """`config_item`, when it has been asked for."""
     try:
-        reply = ask(container, Command.GET_CONFIG_ITEM, timeout, payload=protocol.pack_text(key))
+        reply = pending()
     except Refused as error:
         if error.errno != errno.EPERM:  # the answer to an unset key, too
             raise
