@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import struct
@@ -152,6 +153,7 @@ def test_the_monitor_freezes_on_unified_hosts_and_what_is_up(
 
 def test_a_cgroup_that_has_gone_is_an_errno_and_leaks_nothing(host: Host, tmp_path: Path) -> None:
     (tmp_path / "unified").rmdir()
+    gc.collect()  # what earlier tests have left must not go meanwhile
     before = len(os.listdir("/proc/self/fd"))
     link = host.connect()
     payload = protocol.CgroupCtx().pack()
@@ -245,6 +247,7 @@ def test_a_tty_is_somebody_s_until_the_connection_ends(host: Host, ttys: list[in
 
 
 def test_a_tty_that_nothing_has_open_does_not_hang_up_on_its_client(host: Host, ttys: list[int]) -> None:
+    gc.collect()  # what earlier tests have left must not go meanwhile
     before = len(os.listdir("/proc/self/fd"))
     link = host.connect()
     _number, [master_fd] = take_tty(host, link, 1)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pty
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_a_client_that_left_does_not_take_the_next_along(loop: Loop) -> None:
 
 def test_an_attach_that_fails_leaks_nothing(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     console, _slave = make(loop)
+    gc.collect()  # what earlier tests have left must not go meanwhile
     before = len(os.listdir("/proc/self/fd"))
 
     def fail(_fd: int) -> None:
