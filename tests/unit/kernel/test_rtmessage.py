@@ -88,7 +88,9 @@ def nested(data):
     information = rtmessage.attributes(data).get(18)
     if information:
         inside = rtmessage.attributes(information)
-        [(one, value)] = rtmessage.attributes(inside[2]).items()
+        peer = rtmessage.attributes(inside[2])
+        assert len(peer) == 1
+        one, value = peer.popitem()
         found[18] = inside[1], one, value[:16], nested(value[16:])
     return found
 

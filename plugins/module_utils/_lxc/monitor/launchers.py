@@ -20,7 +20,7 @@ from .record import Record
 _REST = 60.0
 _RESTING = 1
 
-Note = Callable[["dict[str, Any]", Sequence[int]], None]
+Note = Callable[[dict[str, Any], Sequence[int]], None]
 Done = Callable[[int], None]
 
 
