@@ -27,7 +27,7 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / ".build" / "log"
 AT_A_TIME = 2
-TIMEOUT = 3600 if os.environ.get("HOSTKIT_SOAK") else 900
+TIMEOUT = 3600 if os.environ.get("HOSTKIT_SOAK") else 1500
 CLOSING = re.compile(r"(=+ )?(\d+ (passed|failed|skipped|error|errors|deselected|xfailed|warnings?)(, )?)+ in [0-9.]+s.*")
 # What pip says while ansible-test makes its environments, in front of what failed.
 NOISE = re.compile(
