@@ -42,7 +42,7 @@ RECONCILE = (
     "checks options parameters",  # the task's words become what is wanted
     "missing inside observe observe_config",  # what is there
     "drift settled moves removal container",  # the plan: no effects
-    "reconciliation wait effects work",  # what is done, and looked at again
+    "reconciliation conditions wait effects work",  # what is done, and looked at again
     "fleet facts command bridge",  # the jobs of the modules
 )
 

@@ -35,6 +35,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        inotify,
         interfaces,
         libc,
         mount,
@@ -48,7 +49,6 @@ def kernel() -> tuple[object, ...]:
         sockets,
         systemd,
         tree,
-        tty,
     )
 
     return (
@@ -58,6 +58,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        inotify,
         interfaces,
         libc,
         mount,
@@ -71,8 +72,13 @@ def kernel() -> tuple[object, ...]:
         sockets,
         systemd,
         tree,
-        tty,
     )
+
+
+def kernel_tty() -> tuple[object, ...]:
+    from .kernel import tty
+
+    return (tty,)
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -210,6 +216,7 @@ def reconcile() -> tuple[object, ...]:
         bridge,
         checks,
         command,
+        conditions,
         container,
         desired,
         drift,
@@ -226,13 +233,13 @@ def reconcile() -> tuple[object, ...]:
         plan,
         reconciliation,
         removal,
-        settled,
     )
 
     return (
         bridge,
         checks,
         command,
+        conditions,
         container,
         desired,
         drift,
@@ -249,14 +256,13 @@ def reconcile() -> tuple[object, ...]:
         plan,
         reconciliation,
         removal,
-        settled,
     )
 
 
-def reconcile_task() -> tuple[object, ...]:
-    from .reconcile import task, verbs, wait, work
+def reconcile_settled() -> tuple[object, ...]:
+    from .reconcile import settled, task, verbs, wait, work
 
-    return task, verbs, wait, work
+    return settled, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

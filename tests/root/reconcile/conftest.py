@@ -11,3 +11,4 @@ import stock
 both = parity.both
 parity_host = parity.host
 end_of_monitor = stock.end_of_monitor
+containers = stock.containers

@@ -113,6 +113,8 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "umount2": (_TEXT, _INT),
     "capget": (ctypes.c_void_p, ctypes.c_void_p),
     "capset": (ctypes.c_void_p, ctypes.c_void_p),
+    "inotify_init1": (_INT,),
+    "inotify_add_watch": (_INT, _TEXT, ctypes.c_uint32),
 }
 
 _bound: dict[str, Any] = {}

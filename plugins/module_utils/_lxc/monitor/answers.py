@@ -67,6 +67,7 @@ _FENCED = (
 )
 _UP = (State.RUNNING, State.FREEZING, State.FROZEN)
 _TOLD = (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
+_UTILITIES = 0x3  # devices and the freezer, which a unified hierarchy has without a controller
 _ERRNO = {
     Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.EINVAL,
     Command.GET_SECCOMP_NOTIFY_FD: errno.EBADF,
@@ -293,7 +294,7 @@ def _cgroup2_fd(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 
 def _utilities(cgroups: Sequence[layout.Cgroup]) -> int:
-    return protocol.CGROUP_UTILITIES if layout.kind(cgroups) == layout.UNIFIED else 0
+    return _UTILITIES if layout.kind(cgroups) == layout.UNIFIED else 0
 
 
 def _cgroup_ctx(client: Client, request: Request, _payload: bytes) -> Answer:

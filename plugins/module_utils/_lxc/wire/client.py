@@ -214,10 +214,15 @@ def watch(container: Container, states: Iterable[State], timeout: float = TIMEOU
     return _watch(Exchange(container, Command.ADD_STATE_CLIENT, timeout), set(states))
 
 
-def _watch(exchange: Exchange, wanted: set[State]) -> tuple[socket.socket, Optional[State]]:
+def watch_changes(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> socket.socket:
+    """A connection that becomes readable when it next gets to one of `states`, over a reboot too, and when it ends."""
+    return _watch(Exchange(container, Command.ADD_STATE_CLIENT, timeout), set(states), survive_reboot=True)[0]
+
+
+def _watch(exchange: Exchange, wanted: set[State], survive_reboot: bool = False) -> tuple[socket.socket, Optional[State]]:
     link = exchange.connect()
     try:
-        exchange.send(link, 0, protocol.pack_interest(wanted))
+        exchange.send(link, 0, protocol.pack_interest(wanted, survive_reboot))
         now = exchange.reply(link).response.value
         return link, None if now == protocol.MAX_STATE else query.state_of(exchange.container, now)
     except BaseException:

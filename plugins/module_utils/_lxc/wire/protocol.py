@@ -83,7 +83,6 @@ LAYOUT_UNKNOWN = -1
 CGROUP1_MAGIC = 0x27E0EB
 CGROUP2_MAGIC = 0x63677270
 CGROUP_MAX_FDS = 20
-CGROUP_UTILITIES = 0x3  # devices and the freezer, which a unified hierarchy has without a controller
 
 _REQUEST = struct.Struct("@iiQ")
 _RESPONSE = struct.Struct("@iiq")
