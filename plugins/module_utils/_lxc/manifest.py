@@ -230,9 +230,9 @@ def reconcile() -> tuple[object, ...]:
         observe_config,
         options,
         parameters,
+        passing,
         plan,
         reconciliation,
-        removal,
     )
 
     return (
@@ -253,16 +253,16 @@ def reconcile() -> tuple[object, ...]:
         observe_config,
         options,
         parameters,
+        passing,
         plan,
         reconciliation,
-        removal,
     )
 
 
-def reconcile_settled() -> tuple[object, ...]:
-    from .reconcile import settled, task, verbs, wait, work
+def reconcile_removal() -> tuple[object, ...]:
+    from .reconcile import removal, settled, task, verbs, wait, work
 
-    return settled, task, verbs, wait, work
+    return removal, settled, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError, TimedOut
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, freeze
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import conditions, wait
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach, freeze, ledger
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import conditions, observe, passing, wait
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, query
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 from parity import until
 
 HUGE = 600.0
@@ -159,18 +161,29 @@ def test_a_reboot_is_waited_through(containers, waiting: Waiting) -> None:
     assert waiting.error is None
 
 
-def test_a_start_by_somebody_else_is_waited_for(waiting: Waiting, tmp_path: Path) -> None:
-    """From STARTING on, where there is no init yet. LXC's monitor answers nobody then, and is asked again."""
-    hook = tmp_path / "hook"
-    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/reached; while [ ! -e {tmp_path}/open ]; do sleep 0.02; done\n")
+def being_started(tmp_path: Path) -> tuple[stock.Containers, Path, threading.Thread]:
+    """One that is STARTING until the file is there."""
+    hook, gate = tmp_path / "hook", tmp_path / "open"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/reached; while [ ! -e {gate} ]; do sleep 0.02; done\n")
     hook.chmod(0o755)
     containers = stock.Containers(tmp_path, "ours")
-    starting = threading.Thread(target=lambda: containers.start(f"lxc.hook.pre-start = {hook}", init=INIT), daemon=True)
+
+    def start() -> None:
+        with contextlib.suppress(LxcError):
+            containers.start(f"lxc.hook.pre-start = {hook}", init=INIT)
+
+    starting = threading.Thread(target=start, daemon=True)
     starting.start()
     until((tmp_path / "reached").exists, "it is being started")
+    return containers, gate, starting
+
+
+def test_a_start_by_somebody_else_is_waited_for(waiting: Waiting, tmp_path: Path) -> None:
+    """From STARTING on, where there is no init yet. LXC's monitor answers nobody then, and is asked again."""
+    containers, gate, starting = being_started(tmp_path)
     try:
         waiting.begin(containers.made[0], "running")
-        (tmp_path / "open").touch()
+        gate.touch()
         waiting.ends()
         starting.join(20)
         assert waiting.error is None
@@ -272,3 +285,22 @@ def test_a_link_leads_nowhere_out_of_the_container(containers, tmp_path: Path) -
     for path in ("/link/x", "/magic/x"):
         with pytest.raises(wait.WaitTimedOut, match=r"No such file|Too many levels"):
             wait.wait(container, [f"path:{path}"], 0.1)
+
+
+@pytest.mark.parametrize("comes_to", [State.RUNNING, State.STOPPED])
+def test_how_a_start_by_somebody_else_ends_is_waited_for(
+    end_of_monitor: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes_to: State
+) -> None:
+    """What a task looks at before it plans. Its pauses, too, do not come to their end."""
+    monkeypatch.setattr(passing, "_LOOK", HUGE)
+    containers, gate, starting = being_started(tmp_path)
+    one = containers.made[0]
+    seen: list[State] = []
+    looking = threading.Thread(target=lambda: seen.append(observe.settled_state(one)), daemon=True)
+    looking.start()
+    until(lambda: any("states" in entry for entry in (ledger.read(ledger.key_of(one)) or {}).get("clients", [])), "it listens")
+    gate.touch() if comes_to is State.RUNNING else client.stop(one, 30)
+    looking.join(20)
+    containers.clean()
+    starting.join(20)
+    assert seen == [comes_to]

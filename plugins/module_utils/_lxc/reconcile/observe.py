@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import os
-import time
 
-from ..errors import TimedOut
 from ..paths import Container
 from ..wire import query
 from ..wire.protocol import State
 from .desired import NOTHING, Desired, Observed
 
-# On the way from one lasting state to another; what follows is not known before it is there.
-_PASSING = (State.STARTING, State.STOPPING, State.ABORTING, State.FREEZING)
 _SETTLE = 30.0
 
 
@@ -38,16 +34,12 @@ def observe(desired: Desired) -> Observed:
 
 def settled_state(one: Container) -> State:
     """The state once it lasts. A container that somebody is starting or stopping right now is waited for."""
-    deadline = time.monotonic() + _SETTLE
-    while True:
-        state = query.state(one)
-        if state is State.THAWED:
-            return State.RUNNING
-        if state not in _PASSING:
-            return state
-        if time.monotonic() > deadline:
-            raise TimedOut(f"Wait for {one.name} to be started or stopped: it has been {state.name} for {_SETTLE:.0f} s")
-        time.sleep(0.05)
+    state = query.state(one)
+    if state in (State.STOPPED, State.RUNNING, State.FROZEN):
+        return state
+    from . import passing
+
+    return passing.settled(one, _SETTLE)
 
 
 def _existence(one: Container, state: State) -> str:
