@@ -76,9 +76,9 @@ def kernel() -> tuple[object, ...]:
 
 
 def kernel_tty() -> tuple[object, ...]:
-    from .kernel import tty
+    from .kernel import tty, usage
 
-    return (tty,)
+    return tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -260,9 +260,9 @@ def reconcile() -> tuple[object, ...]:
 
 
 def reconcile_removal() -> tuple[object, ...]:
-    from .reconcile import removal, settled, task, verbs, wait, work
+    from .reconcile import removal, settled, shortage, task, verbs, wait, work
 
-    return removal, settled, task, verbs, wait, work
+    return removal, settled, shortage, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

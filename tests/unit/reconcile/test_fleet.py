@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import evidence, info
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, work
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, shortage, work
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
@@ -81,6 +81,17 @@ def test_all_are_started_by_one_request(run):
         ("a", "RUNNING", True), ("b", "RUNNING", True), ("c", "RUNNING", False), ("d", "RUNNING", True),
     ]  # fmt: skip
     assert report.changed and not report.failed
+
+
+def test_a_start_looks_once_whether_the_host_is_short_of_something(run, monkeypatch):
+    looked = []
+    monkeypatch.setattr(shortage, "look", lambda failures: looked.append(list(failures)) or ["a limit is close"])
+    world = World(a="STOPPED", b="STOPPED", c="RUNNING")
+    world.broken = {("start", "b"): errors.StepError("start", "Start", "b", 24)}
+    assert run(world, ["a", "b", "c"]).warnings == ["a: a limit is close"]
+    assert looked == [[world.broken["start", "b"]]]
+    run(World(a="RUNNING", b="FROZEN"), ["a", "b"])
+    assert len(looked) == 1, "what is only thawed starts nothing"
 
 
 def test_again_nothing_changes(run):

@@ -13,7 +13,7 @@ import threading
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import info
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import conditions, wait
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import conditions, shortage, wait
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 
@@ -44,6 +44,12 @@ def test_at_the_end_it_says_what_it_saw_and_what_the_log_says(one, monkeypatch, 
         wait.wait(one, ["running", condition], 0)
     log = caught.value.details()["log"]
     assert (len(log), log[-1]) == (20, "line 99")
+
+
+def test_a_limit_that_is_too_low_is_named_where_a_wait_fails(one, monkeypatch):
+    monkeypatch.setattr(shortage, "found", lambda: ["fs.inotify.max_user_instances is 128"])
+    with pytest.raises(errors.TimedOut, match=r"not met within 0 s, nothing listens on TCP port 1; fs.inotify.max_user_instances is 128"):
+        wait.wait(one, ["port:1"], 0)
 
 
 def test_an_address_ends_the_wait(one, monkeypatch):

@@ -82,7 +82,10 @@ class WaitTimedOut(TimedOut):
 
 
 def _timed_out(one: Container, condition: str, timeout: float, seen: str) -> TimedOut:
-    return WaitTimedOut(f"Wait for {condition} of {one.name}: not met within {timeout:g} s, {seen}", evidence.log_tail(one))
+    from . import shortage
+
+    said = "; ".join([f"not met within {timeout:g} s, {seen}", *shortage.found()])
+    return WaitTimedOut(f"Wait for {condition} of {one.name}: {said}", evidence.log_tail(one))
 
 
 class Events:

@@ -30,6 +30,15 @@ def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Tas
     if starting:
         (start or start_together)(starting)
     _each(tasks, lambda task: _finish(task, verbs))
+    if starting:
+        _look_for_shortage(starting)
+
+
+def _look_for_shortage(asked: Sequence[Task]) -> None:
+    """By now those that were waited for use what they use. Said once, whatever the number of containers."""
+    from . import shortage
+
+    asked[0].warnings += shortage.look([task.error for task in asked if task.error is not None])
 
 
 def _each(tasks: Sequence[Task], act: Callable[[Task], None]) -> None:

@@ -249,6 +249,11 @@ def listening(lxc_path: str) -> list[str]:
     return sorted(found for found in names if found and "/" not in found)
 
 
+def count_running() -> int:
+    """How many containers run on this host, in whichever lxcpath and whoever started them."""
+    return len(set(_listening_addresses()))
+
+
 def _listening_addresses() -> list[bytes]:
     """From /proc/net/unix (proc(5)): a line a socket, the address last, each NUL of it shown as @; flag 0x10000 is a listener's."""
     with open("/proc/net/unix", "rb") as file:
