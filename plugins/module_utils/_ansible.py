@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ def shared_options() -> dict[str, Any]:
 
 def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], *, needs_root: bool = True, **rules: Any) -> None:
     """Run a module. `job` gets the parameters that were said (None is left out); `rules` go to AnsibleModule."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a caller may have left it, a program that failed seems to have succeeded
     module = AnsibleModule(argument_spec={**shared_options(), **argument_spec}, supports_check_mode=True, **rules)
     params = {key: value for key, value in module.params.items() if value is not None}
     try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -51,6 +53,21 @@ def test_check_mode_asks_for_the_other_half(run, check, asked):
     result = run(job, _ansible_check_mode=check)
     assert job.asked == [asked]
     assert (result["changed"], result["answer"]) == (True, 1)
+
+
+def test_how_a_program_ended_is_seen_whatever_the_caller_ignores(run):
+    seen = {}
+
+    def job(params):
+        seen["status"] = subprocess.run(["false"], check=False).returncode
+        return Job(Report(False))
+
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        run(job)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert seen == {"status": 1}
 
 
 def test_only_what_was_said_is_handed_over(run):

@@ -35,6 +35,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        inherited,
         inotify,
         interfaces,
         libc,
@@ -48,7 +49,6 @@ def kernel() -> tuple[object, ...]:
         rtmessage,
         sockets,
         systemd,
-        tree,
     )
 
     return (
@@ -58,6 +58,7 @@ def kernel() -> tuple[object, ...]:
         command,
         credentials,
         filelock,
+        inherited,
         inotify,
         interfaces,
         libc,
@@ -71,14 +72,13 @@ def kernel() -> tuple[object, ...]:
         rtmessage,
         sockets,
         systemd,
-        tree,
     )
 
 
-def kernel_tty() -> tuple[object, ...]:
-    from .kernel import tty, usage
+def kernel_tree() -> tuple[object, ...]:
+    from .kernel import tree, tty, usage
 
-    return tty, usage
+    return tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:

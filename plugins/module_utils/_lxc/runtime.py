@@ -9,6 +9,7 @@ The copy is named by the hash of its content, below a directory that only root c
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -276,7 +277,8 @@ def _spawn_daemon(words: Sequence[str]) -> None:
     if middle == 0:
         _become_monitor(words, write_fd)
     os.close(write_fd)
-    os.waitpid(middle, 0)
+    with contextlib.suppress(ChildProcessError):  # where our caller has SIGCHLD ignored, the kernel has reaped it
+        os.waitpid(middle, 0)
     said = _read_with_deadline(read_fd)
     os.close(read_fd)
     if said != "ready":
@@ -345,7 +347,8 @@ def _enter_host_namespaces() -> None:
     """
     from .kernel import libc
 
-    for name, flag in (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET), ("ipc", libc.CLONE_NEWIPC), ("uts", libc.CLONE_NEWUTS)):
+    flags = {"mnt": libc.CLONE_NEWNS, "net": libc.CLONE_NEWNET, "ipc": libc.CLONE_NEWIPC, "uts": libc.CLONE_NEWUTS}
+    for name, flag in {**flags, "cgroup": libc.CLONE_NEWCGROUP}.items():
         try:
             if os.readlink(f"/proc/1/ns/{name}") == os.readlink(f"/proc/self/ns/{name}"):
                 continue

@@ -66,6 +66,9 @@ PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
+PR_GET_SECUREBITS = 27
+PR_SET_SECUREBITS = 28
+PR_SET_TIMERSLACK = 29
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_GET_NO_NEW_PRIVS = 39
@@ -88,16 +91,16 @@ _NUMBERS = {
     "mount_setattr": 442,
 }
 _OWN_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "rt_sigaction": 13},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
-    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
-    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134},
-    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173},
-    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173},
-    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280, "rt_sigaction": 174},
-    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174},
-    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174},
-    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174},
+    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "rt_sigaction": 13, "ioprio_set": 251, "ioprio_get": 252},
+    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
+    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
+    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
+    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274},
+    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274},
+    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280, "rt_sigaction": 174, "ioprio_set": 282, "ioprio_get": 283},
+    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315},
+    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315},
+    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174, "ioprio_set": 289, "ioprio_get": 290},
 }
 _NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
 # What uname(2) says to a 64-bit process of personality PER_LINUX32.

@@ -3,27 +3,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the task that started the monitor brought along, and must not taint later containers.
 
-Nice value, umask, processor affinity, limits, oom_score_adj become those of process 1; what cannot be changed back
-(no_new_privs, seccomp, a smaller bounding set) is reported.
+Whatever a process passes on becomes that of process 1: groups, limits, umask, priorities, and what fewer have heard of; what cannot be
+changed back (no_new_privs, seccomp, a smaller bounding set) is reported.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
+from functools import partial
 
-from ..kernel import process
+from ..kernel import credentials, inherited, process
 
+# As proc(5) calls them; of two Python does not know the numbers (bits/resource.h, the same on every architecture that LXC is on but MIPS).
 _LIMITS = {
     "Max cpu time": resource.RLIMIT_CPU,
     "Max file size": resource.RLIMIT_FSIZE,
     "Max data size": resource.RLIMIT_DATA,
     "Max stack size": resource.RLIMIT_STACK,
     "Max core file size": resource.RLIMIT_CORE,
+    "Max resident set": resource.RLIMIT_RSS,
     "Max processes": resource.RLIMIT_NPROC,
     "Max open files": resource.RLIMIT_NOFILE,
     "Max locked memory": resource.RLIMIT_MEMLOCK,
     "Max address space": resource.RLIMIT_AS,
+    "Max file locks": 10,
+    "Max pending signals": resource.RLIMIT_SIGPENDING,
+    "Max msgqueue size": resource.RLIMIT_MSGQUEUE,
+    "Max nice priority": resource.RLIMIT_NICE,
+    "Max realtime priority": resource.RLIMIT_RTPRIO,
+    "Max realtime timeout": 15,
 }
 _restored: dict[int, tuple[int, int]] = {}
 
@@ -32,35 +42,36 @@ def normalise() -> list[str]:
     """Called once, at the monitor's start. Returns what could not be made as process 1 has it, in words."""
     problems = []
     os.umask(0o022)
-    for what, act in (("nice value", _nice), ("processors", _affinity), ("oom_score_adj", _oom), ("limits", _limits)):
+    credentials.new_session_keyring()
+    acts: dict[str, Callable[[int], None]] = {
+        "groups": inherited.take_groups,
+        "schedule": inherited.take_schedule,
+        "I/O priority": inherited.take_io_priority,
+        "timer slack": inherited.take_timer_slack,
+        "personality": inherited.take_personality,
+        "oom_score_adj": partial(inherited.take_file, name="oom_score_adj"),
+        "coredump_filter": partial(inherited.take_file, name="coredump_filter"),
+        "capabilities": _capabilities,
+        "limits": _limits,
+    }
+    for what, act in acts.items():
         try:
-            act()
-        except (OSError, ValueError) as error:
+            act(1)
+        except (OSError, ValueError, NotImplementedError) as error:
             problems.append(f"the {what} of process 1 could not be taken on: {error}")
     return problems + _differences()
 
 
-def _nice() -> None:
-    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 1))
+def _capabilities(_first: int) -> None:
+    """What a program gets beside its permitted ones: nothing."""
+    credentials.clear_ambient()
+    credentials.clear_inheritable()
+    inherited.clear_securebits()
 
 
-def _affinity() -> None:
-    os.sched_setaffinity(0, os.sched_getaffinity(1))
-
-
-def _oom() -> None:
-    with open("/proc/1/oom_score_adj", encoding="ascii") as file:
-        wanted = file.read()
-    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
-        if file.read() == wanted:
-            return
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write(wanted)
-
-
-def _limits() -> None:
-    """Process 1's limits; but as many open files as the hard limit allows, which launchers give back."""
-    with open("/proc/1/limits", encoding="ascii") as file:
+def _limits(first: int) -> None:
+    """Its limits; but as many open files as the hard limit allows, which launchers give back."""
+    with open(f"/proc/{first}/limits", encoding="ascii") as file:
         for line in file:
             number = _LIMITS.get(line[:26].strip())
             if number is not None:
