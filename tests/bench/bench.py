@@ -205,6 +205,7 @@ def main() -> None:
 def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
     """Each by its name, in order: what measures memory goes first, in a monitor that has done nothing else."""
     import fleet
+    import stress
 
     few, many, peer = max(3, arguments.count // 3), arguments.containers, arguments.peer_ansible
     return {
@@ -213,6 +214,7 @@ def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable
         "tasks": lambda: bench_tasks(lxc_path, few, many, peer),
         "list": lambda: fleet.bench_list(lxc_path, 2 * many, arguments.count),
         "freeze": lambda: fleet.bench_freeze(lxc_path, 100),
+        "stress": lambda: stress.bench_stress(lxc_path, few),
         "debian": lambda: fleet.bench_debian(lxc_path, few),
         "create": lambda: fleet.bench_create(lxc_path, many, tasks, peer),
     }
