@@ -123,3 +123,14 @@ def test_wait_and_stop(containers):
     assert client.wait(container, [State.STOPPED], 30) == State.STOPPED
     with pytest.raises(NotRunning):
         client.wait(container, [State.RUNNING], 5)
+
+
+@pytest.mark.parametrize("watch", [client.watch, client.watch_changes])
+def test_a_state_client_that_has_left_leaves_nothing_in_the_way_of_the_next(containers, watch):
+    """LXC's monitor keeps one that only closes its connection, and sends its message to whoever has the descriptor's number next."""
+    container = containers.start()
+    for _turn in range(20):
+        gone = watch(container, [State.STOPPING, State.THAWED])
+        assert client.state(container) == State.RUNNING and client.init_pid(container)
+        (gone[0] if isinstance(gone, tuple) else gone).close()
+        client.set_state(container, State.THAWED)

@@ -285,3 +285,22 @@ def test_a_squatted_name_is_no_monitor(container):
         os.kill(pid, 9)
         os.waitpid(pid, 0)
         server.socket.close()
+
+
+def test_a_state_client_says_good_bye(container, monitor):
+    heard = []
+
+    def listen(link):
+        link.sendall(ok(protocol.MAX_STATE, ret=protocol.MAX_STATE))
+        heard.append(link.recv(100))
+        heard.append(link.recv(100))
+
+    monitor.answer(listen)
+    link = client.watch_changes(container, [State.RUNNING])
+    link.close()
+    link.close()
+    deadline = time.monotonic() + 10
+    while len(heard) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert heard == [protocol.pack_request(10)[:4], b""]
+    assert monitor.requests[0][2] == protocol.pack_interest([State.RUNNING], survive_reboot=True)

@@ -192,6 +192,22 @@ def _behind(address: bytes) -> Container:
     return Container("unknown", "@" + address[1:].decode("utf-8", "surrogateescape"))
 
 
+class StateLink(socket.socket):
+    """A state client's connection. It says good-bye when it is closed, by the first four bytes of another such request.
+
+    LXC's monitor (5.0) takes the client off its list only if what it read last said ADD_STATE_CLIENT. A client that stays there gets
+    its message by the old descriptor's number, in the middle of an answer to whoever has that by then.
+    """
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            try:
+                self.send(protocol.pack_request(Command.ADD_STATE_CLIENT)[:4], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except OSError:  # it has ended
+                pass
+        super().close()
+
+
 def wait(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> State:
     """Wait until the container is in one of `states` and say in which; NotRunning when it stops and STOPPED is none of them."""
     wanted = set(states)
@@ -209,18 +225,18 @@ def wait(container: Container, states: Iterable[State], timeout: float = TIMEOUT
         raise TimedOut(f"Container {container.name} in {container.lxc_path} was not {names} within {timeout:g} s") from None
 
 
-def watch(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> tuple[socket.socket, Optional[State]]:
+def watch(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> tuple[StateLink, Optional[State]]:
     """The state when it is one of `states` already, else a connection that becomes readable when it gets there or ends."""
     return _watch(Exchange(container, Command.ADD_STATE_CLIENT, timeout), set(states))
 
 
-def watch_changes(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> socket.socket:
+def watch_changes(container: Container, states: Iterable[State], timeout: float = TIMEOUT) -> StateLink:
     """A connection that becomes readable when it next gets to one of `states`, over a reboot too, and when it ends."""
     return _watch(Exchange(container, Command.ADD_STATE_CLIENT, timeout), set(states), survive_reboot=True)[0]
 
 
-def _watch(exchange: Exchange, wanted: set[State], survive_reboot: bool = False) -> tuple[socket.socket, Optional[State]]:
-    link = exchange.connect()
+def _watch(exchange: Exchange, wanted: set[State], survive_reboot: bool = False) -> tuple[StateLink, Optional[State]]:
+    link = StateLink(fileno=exchange.connect().detach())
     try:
         exchange.send(link, 0, protocol.pack_interest(wanted, survive_reboot))
         now = exchange.reply(link).response.value
