@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -204,21 +203,16 @@ def compare(lxc_path: Path, scene: Callable[[Side], object], lines: Sequence[str
     return said["stock"]
 
 
-SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 Both = Callable[..., "list[object]"]
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[None]:
-    """A bridge; and SIGINT and SIGQUIT as a login has them: that they are ignored is handed on by lxc-start, but not by us."""
     stock.need_lxc()
-    before = {number: signal.signal(number, handler) for number, handler in SIGNALS.items()}
     subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
     subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
     yield
     subprocess.run(["ip", "link", "del", BRIDGE], check=True)
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 
 BUSYBOX = "/bin/busybox"
@@ -49,8 +50,9 @@ disk:x:6:root
 
 
 def start_stock(container: paths.Container) -> None:
+    """As from a login: lxc-start hands on to init which signals its caller ignores, and who runs the tests may ignore any of them."""
     command = ["lxc-start", "-P", container.lxc_path, "-n", container.name, "-l", "INFO", "-o", f"{container.directory}/log"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=process.reset_signals)
     assert done.returncode == 0, done.stderr + Path(container.directory, "log").read_text()
 
 
