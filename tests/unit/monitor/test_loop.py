@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -206,3 +207,10 @@ def test_timers_that_were_called_off_are_not_kept_until_they_are_due(loop):
     loop.later(0, lambda: called.append(1))
     loop.turn()
     assert called == [1]
+
+
+def test_the_collector_is_off_in_a_fork() -> None:
+    """What the monitor's objects hold would be closed a second time."""
+    pid = loops.fork(lambda: os._exit(7 if gc.isenabled() else 5), [], lambda: None)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    assert gc.isenabled()

@@ -9,14 +9,14 @@ import os
 import socket
 from collections.abc import Sequence
 
-from . import command
-
 _PLACE = "/run/systemd/system"
 _TIMEOUT = 60.0
 
 
 def booted() -> bool:
     """Whether it is (sd_booted(3)), and can be asked."""
+    from . import command  # not by the monitor, which only says that it is ready
+
     return os.path.isdir(_PLACE) and command.which("systemd-run") is not None
 
 
@@ -25,6 +25,8 @@ def run_service(unit: str, description: str, properties: Sequence[str], argv: Se
 
     When something that the service left running keeps its unit alive, the new one gets a number behind its name.
     """
+    from . import command
+
     for number in ("", *(f"-{count}" for count in range(2, 10))):
         words = ["systemd-run", "--quiet", "--collect", f"--unit={unit}{number}", f"--description={description}", "--service-type=notify"]
         done = command.run([*words, *(f"--property={one}" for one in properties), "--", *argv], timeout=_TIMEOUT)

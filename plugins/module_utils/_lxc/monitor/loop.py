@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -168,6 +167,8 @@ class Loop:
             act()
             self._failures.pop(fd, None)
         except Exception:
+            import traceback  # 0.3 MiB that a monitor without a fault does without
+
             say(traceback.format_exc())
             self._failures[fd] = self._failures.get(fd, 0) + 1
             if self._failures[fd] >= _MAX_FAILURES:
