@@ -43,18 +43,24 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     """Bring the container to RUNNING. Raises LxcError when it cannot; then nothing of init is left.
 
     `report(message, fds)` tells the monitor: {"warnings"}, {"config"}, {"cgroups"}, {"init"} with its pidfd, {"links"},
-    {"terminals"} with their descriptors, {"namespaces"} with theirs, {"running"} with whether this process is as it was
-    before, and so may launch another ("free"), which is returned too.
+    {"namespaces"} with their descriptors; {"running"} with {"terminals"} and theirs, and whether this process is as it was
+    before, and so may launch another ("free"), which is returned too. What is reported together is one turn of the monitor.
     """
     config = load(container, log)
     shares_network = types.shares_host(config.networks)
     names = namespaces.own(config, shares_network)
     preload(config)
-    report({"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}, [])
+    known = {"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}
     env = hooks.environment(container, config, root_mount)
-    hooks.run("pre-start", config, env, log)
-    cgroups = layout.create(config, container.name)
-    report({"cgroups": [list(cgroup) for cgroup in cgroups]}, [])
+    if config.hooks("pre-start"):
+        report(known, [])
+        hooks.run("pre-start", config, env, log)
+        known = {}
+    try:
+        cgroups = layout.create(config, container.name)
+        known["cgroups"] = [list(cgroup) for cgroup in cgroups]
+    finally:
+        report(known, [])
     parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, init.intend(config, env))
     with namespaces.shared(config, container):
@@ -65,16 +71,16 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     child_end.close()
     report({"init": pid}, [pidfd])
     exchange = Exchange(parent_end)
+    free = _is_free(config)
     try:
-        _accompany(plan, pid, pidfd, exchange, report, log)
+        terminals, fds = _accompany(plan, pid, pidfd, exchange, report, log)
+        report({"running": True, "terminals": terminals, "free": free}, fds)
     except BaseException as error:
         _kill(pidfd)
         # What init says went wrong is the cause; that its namespace is not there any more is only the effect.
         raise exchange.pending_error() or error from None
     parent_end.close()
-    os.close(pidfd)
-    free = _is_free(config)
-    report({"running": True, "free": free}, [])
+    _close([pidfd, *fds])
     return free
 
 
@@ -121,8 +127,8 @@ def load(container: Container, log: Log) -> Config:
     return config
 
 
-def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> None:
-    """The launcher's side of the conversation with init."""
+def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> tuple[Any, list[int]]:
+    """The launcher's side of the conversation with init; returns its terminals, and their descriptors."""
     config = plan.config
     # Without a network namespace of its own its interfaces would be those of whom it shares with.
     created = _links(plan, pid, report) if "net" in plan.namespaces else []
@@ -140,10 +146,9 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     hooks.run("start-host", config, plan.env, log)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
     exchange.send({"go": True})
-    report({"terminals": terminals}, fds)
-    _close(fds)
     for level, line in exchange.wait_for_exec():
         log.write(level, line)
+    return terminals, fds
 
 
 def _links(plan: init.Plan, pid: int, report: Report) -> list[Any]:
