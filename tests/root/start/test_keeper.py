@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, run
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, freeze, ledger, stop
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, presence, query
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, presence, query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 
 pytestmark = pytest.mark.usefixtures("only_ours")
@@ -413,3 +414,26 @@ def test_what_was_left_under_way_by_both_is_cleaned_up(make_box, tmp_path, until
     until(lambda: not os.listdir(paths.LEDGER), "nothing is left of either")
     found = [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.k" in os.path.basename(base)]
     assert found == []
+
+
+def test_a_launcher_that_nobody_hears_takes_its_cgroups_along(make_box, tmp_path, until):
+    """It makes them when both are dead already."""
+    box = make_box("k1")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\necho $PPID > {tmp_path}/launcher\nwhile ! [ -e {tmp_path}/go ]; do sleep 0.02; done\n")
+    hook.chmod(0o755)
+    box.configure(f"lxc.hook.pre-start = {hook}")
+
+    def ask() -> None:
+        with contextlib.suppress(LxcError):  # not by `runtime.start`, which would bring up another monitor
+            host.request("start", {"containers": [list(box.container)]}, 60)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until(lambda: (tmp_path / "launcher").exists() and (tmp_path / "launcher").read_text().strip(), "the launcher runs")
+    launcher = int((tmp_path / "launcher").read_text())
+    kill_both()
+    (tmp_path / "go").touch()
+    until(lambda: not process.alive(launcher), "the launcher has ended")
+    thread.join(60)
+    assert [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.k1" in base] == []

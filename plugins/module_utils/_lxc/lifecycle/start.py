@@ -15,7 +15,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..cgroup import layout, limits
@@ -58,30 +59,47 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
         known = {}
     try:
         cgroups = layout.create(config, container.name)
-        known["cgroups"] = [list(cgroup) for cgroup in cgroups]
-    finally:
+    except BaseException:
         report(known, [])
-    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        raise
     plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, init.intend(config, env))
-    with namespaces.shared(config, container):
-        pid, pidfd, born_in_v2 = _clone(namespaces.at_clone(names) | libc.CLONE_PARENT, cgroups)
+    with _removed_unless_heard(cgroups):
+        report({**known, "cgroups": [list(cgroup) for cgroup in cgroups]}, [])
+        _start(plan, report, log)
+    return _is_free(config)
+
+
+@contextmanager
+def _removed_unless_heard(cgroups: list[layout.Cgroup]) -> Iterator[None]:
+    """The monitor takes away what was reported; one that has died was told in vain."""
+    try:
+        yield
+    except ConnectionError:
+        layout.kill(cgroups)
+        layout.remove(cgroups)
+        raise
+
+
+def _start(plan: init.Plan, report: Report, log: Log) -> None:
+    """Make init and bring it to its execve(2)."""
+    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with namespaces.shared(plan.config, plan.container):
+        pid, pidfd, born_in_v2 = _clone(namespaces.at_clone(plan.namespaces) | libc.CLONE_PARENT, plan.cgroups)
         if pid == 0:
             parent_end.close()
             init.main(plan, born_in_v2, Exchange(child_end), log)
     child_end.close()
     report({"init": pid}, [pidfd])
     exchange = Exchange(parent_end)
-    free = _is_free(config)
     try:
         terminals, fds = _accompany(plan, pid, pidfd, exchange, report, log)
-        report({"running": True, "terminals": terminals, "free": free}, fds)
+        report({"running": True, "terminals": terminals, "free": _is_free(plan.config)}, fds)
     except BaseException as error:
         _kill(pidfd)
         # What init says went wrong is the cause; that its namespace is not there any more is only the effect.
         raise exchange.pending_error() or error from None
     parent_end.close()
     _close([pidfd, *fds])
-    return free
 
 
 def _is_free(config: Config) -> bool:
