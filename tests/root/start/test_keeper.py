@@ -391,7 +391,7 @@ def test_while_nobody_answers_a_container_is_not_removed(make_box):
 
 def test_what_was_left_under_way_by_both_is_cleaned_up(make_box, tmp_path, until):
     """A start that nobody hears of any more is given up; what was going down goes down."""
-    starting, ending = make_box("k1"), make_box("k2")
+    starting, ending = make_box("left1"), make_box("left2")
     for box, kind, pause in ((starting, "start-host", 600), (ending, "stop", 0.5)):
         hook = tmp_path / f"hook-{kind}"
         hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/{kind}\nexec sleep {pause}\n")
@@ -412,13 +412,13 @@ def test_what_was_left_under_way_by_both_is_cleaned_up(make_box, tmp_path, until
     until(lambda: ending.state == State.STOPPED, "it is down")
     starting.kill()
     until(lambda: not os.listdir(paths.LEDGER), "nothing is left of either")
-    found = [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.k" in os.path.basename(base)]
+    found = [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.left" in os.path.basename(base)]
     assert found == []
 
 
 def test_a_launcher_that_nobody_hears_takes_its_cgroups_along(make_box, tmp_path, until):
     """It makes them when both are dead already."""
-    box = make_box("k1")
+    box = make_box("unheard")
     hook = tmp_path / "hook"
     hook.write_text(f"#!/bin/sh\necho $PPID > {tmp_path}/launcher\nwhile ! [ -e {tmp_path}/go ]; do sleep 0.02; done\n")
     hook.chmod(0o755)
@@ -436,4 +436,4 @@ def test_a_launcher_that_nobody_hears_takes_its_cgroups_along(make_box, tmp_path
     (tmp_path / "go").touch()
     until(lambda: not process.alive(launcher), "the launcher has ended")
     thread.join(60)
-    assert [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.k1" in base] == []
+    assert [base for base, _names, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.unheard" in base] == []
