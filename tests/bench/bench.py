@@ -211,6 +211,7 @@ def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable
     return {
         "memory": lambda: fleet.bench_memory(lxc_path, many, arguments.target_python),
         "start_and_attach": lambda: bench_start_and_attach(lxc_path, arguments.count),
+        "starts": lambda: fleet.bench_starts(lxc_path, many, few),
         "tasks": lambda: bench_tasks(lxc_path, few, many, peer),
         "list": lambda: fleet.bench_list(lxc_path, 2 * many, arguments.count),
         "freeze": lambda: fleet.bench_freeze(lxc_path, 100),

@@ -86,6 +86,34 @@ def lxc_monitors(lxc_path: str) -> list[int]:
     return found
 
 
+def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
+    """From the request to the last one's RUNNING; the peer's command starts one container."""
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+
+    row = Row(f"{count} starts in one request", f"{count} lxc-start in a row")
+    place, their_place = str(lxc_path / "so"), str(lxc_path / "st")
+    runtime.ensure_monitor()
+
+    def ours() -> None:
+        for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
+            if error:
+                raise SystemExit(f"start {container.name}: {error}")
+
+    def theirs() -> None:
+        for name in their_names:
+            run("lxc-start", "-P", their_place, "-n", name)
+
+    with fleet(lxc_path, "so", count, veth=True) as names, fleet(lxc_path, "st", count, veth=True) as their_names:
+        for turn in range(turns + 1):
+            for samples, act, where in ((row.ours, ours, place), (row.theirs, theirs, their_place)):
+                sample = timed(act)
+                stop_all(Path(where))
+                time.sleep(0.5)
+                if turn:  # the first round warms both
+                    samples.append(sample)
+    return [row]
+
+
 def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import facts

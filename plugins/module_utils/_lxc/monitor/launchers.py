@@ -4,7 +4,7 @@
 """The launchers at work, and one that waits for more: who has launched well may launch again.
 
 A fork of the monitor and the pages that the new process has to copy as it touches them cost more than the rest of a launch.
-One that waits has them already. It waits for a minute: then its memory (3 MiB) is given back.
+One that waits has them already. It waits for 20 seconds: then its memory (3 MiB) is given back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import launcher
 from .loop import READ, Loop, Timer
 from .record import Record
 
-_REST = 60.0
+_REST = 20.0
 _RESTING = 1
 
 Note = Callable[[dict[str, Any], Sequence[int]], None]
