@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import ctypes
 import errno
 import subprocess
 import sys
@@ -66,3 +67,17 @@ def test_an_unknown_machine_has_the_common_numbers_only(monkeypatch: pytest.Monk
     assert libc.number("clone3") == 435
     with pytest.raises(NotImplementedError, match="pivot_root"):
         libc.number("pivot_root")
+
+
+def test_memory_is_given_back_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Library:
+        def malloc_trim(self, pad: ctypes.c_ulong) -> int:
+            asked.append(pad.value)
+            return 1
+
+    for library in (Library(), object()):
+        monkeypatch.setattr(libc, "_library", lambda _kind, library=library: library)
+        libc.malloc_trim()
+    assert asked == [0]

@@ -203,6 +203,14 @@ def syscall(subject: object, name: str, *args: Any) -> int:
     return result
 
 
+def malloc_trim() -> None:
+    """Give free memory back to the kernel (malloc_trim(3)); a C library without that call keeps it."""
+    try:
+        _library(ctypes.CDLL).malloc_trim(_ULONG(0))
+    except AttributeError:
+        return
+
+
 def unshare(flags: int) -> None:
     """unshare(2)"""
     call(f"namespaces {flags:#x}", "unshare", ctypes.c_int(flags & 0xFFFFFFFF).value)

@@ -25,7 +25,7 @@ from .. import paths
 from ..cgroup import layout
 from ..config import parser
 from ..errors import InUse
-from ..kernel import netlink, process, sockets, systemd
+from ..kernel import libc, netlink, process, sockets, systemd
 from ..lifecycle import ledger
 from ..network import types
 from ..storage import backends
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str]) -> None:
         os.write(2 if mode == "keep" else fd, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         raise
     gc.collect()
+    libc.malloc_trim()  # up to 1 MiB that the imports needed for a while; each fork would copy its page tables
     gc.freeze()
     keeper.run()
 
