@@ -142,13 +142,31 @@ def lifecycle_freeze() -> tuple[object, ...]:
         namespaces,
         newconfig,
         partial,
+        rehearsal,
         start,
         start_errors,
         stop,
         unapplied,
     )
 
-    return freeze, hooks, hostconf, info, init, ledger, lock, log, namespaces, newconfig, partial, start, start_errors, stop, unapplied
+    return (
+        freeze,
+        hooks,
+        hostconf,
+        info,
+        init,
+        ledger,
+        lock,
+        log,
+        namespaces,
+        newconfig,
+        partial,
+        rehearsal,
+        start,
+        start_errors,
+        stop,
+        unapplied,
+    )
 
 
 def monitor() -> tuple[object, ...]:

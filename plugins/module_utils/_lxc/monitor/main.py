@@ -26,9 +26,7 @@ from ..cgroup import layout
 from ..config import parser
 from ..errors import InUse
 from ..kernel import libc, netlink, process, sockets, systemd
-from ..lifecycle import ledger
-from ..network import types
-from ..storage import backends
+from ..lifecycle import ledger, rehearsal
 from . import environment, handover, state
 from .adopt import adopt
 from .answers import Actions
@@ -109,10 +107,7 @@ def _try() -> None:
 def _warm_up() -> None:
     """Do once what every launcher would otherwise do again: imports, and what libraries prepare at first use."""
     netlink.learn()
-    for rootfs_path in ("dir:/", "overlay:/:/"):
-        backends.preload(rootfs_path)
-    config = parser.loads("lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.0.1/24\nlxc.mount.auto = proc\nlxc.cap.drop = sys_time\n")
-    types.preload(config.networks)
+    rehearsal.rehearse()
 
 
 def _begin(facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> NoReturn:
