@@ -204,6 +204,8 @@ class Supervisor:
             record.error = record.error or launcher.error(message)
         if "running" in message:
             record.rebooting = False
+            if message.get("free"):
+                record.launcher_pid = 0
             self.set_state(record, State.RUNNING)
             self.save(record)  # before anybody is told: another monitor must not take it for a start that failed
             record.settle()
