@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 from ..kernel import process
 from .attach_scope import Scope
 
-_ENOUGH = 0.5
+_ENOUGH = 5.0
 _PAUSE = 0.0005
 
 
