@@ -75,6 +75,16 @@ def test_join_and_see(directory: str, hierarchy: cgroupfs.Hierarchy, sleeper: Ca
     process.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
+def test_one_joins_by_itself(directory: str, hierarchy: cgroupfs.Hierarchy) -> None:
+    directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    pid = os.fork()
+    if pid == 0:
+        cgroupfs.join(directory_fd)
+        os._exit(0 if cgroupfs.procs(directory) == [os.getpid()] else 1)
+    os.close(directory_fd)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_kill_reaches_everyone_below(directory: str, sleeper: Callable[[], tuple[int, int]]) -> None:
     os.makedirs(f"{directory}/a/b")
     children = [sleeper() for _count in range(3)]

@@ -28,6 +28,16 @@ def test_dropped_capabilities_are_gone_for_good(in_child: Run) -> None:
     assert credentials.bounding() == before
 
 
+def test_the_bounding_set_is_limited_to_a_mask(in_child: Run) -> None:
+    mask = credentials.bounding() & ~(1 << 27 | 1 << 25)
+
+    def work() -> int:
+        credentials.limit_bounding(mask)
+        return credentials.bounding()
+
+    assert in_child(work) == mask
+
+
 def test_inheritable_and_ambient_are_cleared(in_child: Run) -> None:
     def work() -> list[str]:
         now = credentials.capget()

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_stream, freeze
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_stream, attach_target, freeze
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning
@@ -178,6 +179,58 @@ def test_confined_is_in_the_containers_cgroups(container):
     inside = text(container, "cat /proc/self/cgroup").splitlines()
     assert inside and not [line for line in inside if ":/.." in line]
     assert [line for line in text(container, "cat /proc/self/cgroup", elevated=True).splitlines() if ":/.." in line]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_caller_with_threads(container, elsewhere):
+    """It cannot have the joiner born in a cgroup; and signals are the main thread's."""
+    expected = text(container, "cat /proc/self/cgroup")
+    done = threading.Event()
+    results = []
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        if elsewhere:
+            thread = threading.Thread(target=lambda: results.append(text(container, "cat /proc/self/cgroup")))
+            thread.start()
+            thread.join(60)
+        else:
+            results.append(text(container, "cat /proc/self/cgroup"))
+    finally:
+        done.set()
+        other.join()
+    assert results == [expected]
+
+
+def test_what_cannot_be_found_out_leaves_nothing(container, monkeypatch):
+    """The joiner is under way by then."""
+
+    def fail(*_args):
+        raise FileNotFoundError(2, "no such file", "/proc/1/ns/mnt")
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(attach_target.Inquiry, "_open", fail)
+    with pytest.raises(errors.StepError, match="/proc/1/ns/mnt"):
+        run(container, "true")
+    assert_nothing_left(before)
+
+
+def test_a_fork_that_fails_leaves_nothing(container, monkeypatch):
+    def fail(*_args):
+        raise BlockingIOError(11, "no more processes")
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(process, "fork", fail)
+    with pytest.raises(errors.StepError, match="Prepare the cgroup"):
+        run(container, "true")
+    assert_nothing_left(before)
+
+
+def assert_nothing_left(fds):
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert sorted(os.listdir("/proc/self/fd")) == fds
+    assert not [path for h in cgroupfs.hierarchies() for path, *_rest in os.walk(h.mount_point) if f"/.lxc-attach-{os.getpid()}" in path]
 
 
 def test_no_new_privs_as_the_config_says(containers):

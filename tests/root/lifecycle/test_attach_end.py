@@ -14,7 +14,7 @@ from pathlib import Path
 import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_scope
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_child, attach_scope, attach_target
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 
@@ -161,6 +161,33 @@ def test_a_killed_caller_takes_the_command_along(containers, mark):
     os.waitpid(pid, 0)
     assert process.pidfd_wait(pidfd, 20)
     os.close(pidfd)
+
+
+def test_a_joiner_ends_with_a_caller_that_is_killed_before_it_was_told(containers, monkeypatch):
+    container = containers.start()
+    read_fd, write_fd = os.pipe()
+    fork = attach_child.fork
+
+    def note(plan):
+        pid = fork(plan)
+        os.write(write_fd, b"%d" % pid)
+        return pid
+
+    monkeypatch.setattr(attach_child, "fork", note)
+    monkeypatch.setattr(attach_target.Inquiry, "target", lambda _self: time.sleep(60))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            attach(container, AttachRequest(["true"]))
+        finally:
+            os._exit(99)
+    pidfd = process.pidfd_open(int(os.read(read_fd, 16)))
+    assert not process.pidfd_wait(pidfd, 0)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert process.pidfd_wait(pidfd, 20)
+    for fd in (pidfd, read_fd, write_fd):
+        os.close(fd)
 
 
 @pytest.mark.parametrize("elevated", [False, True])

@@ -120,3 +120,18 @@ def test_remove_tree_gives_up_and_says_where(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         cgroupfs.remove_tree(str(tmp_path / "a"), timeout=0.05)
     assert caught.value.filename == f"{tmp_path}/a/b"
+
+
+def test_the_file_that_waits_for_nobody_is_written_to(tmp_path: Path) -> None:
+    """Version 1 has both; version 2 has only the other."""
+    (tmp_path / "cgroup.procs").write_text("")
+    directory_fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        cgroupfs.join(directory_fd)
+        assert (tmp_path / "cgroup.procs").read_text() == "0"
+        (tmp_path / "cgroup.procs").write_text("")
+        (tmp_path / "tasks").write_text("")
+        cgroupfs.join(directory_fd)
+    finally:
+        os.close(directory_fd)
+    assert ((tmp_path / "tasks").read_text(), (tmp_path / "cgroup.procs").read_text()) == ("0", "")

@@ -103,6 +103,34 @@ def test_registered_hooks_run(either_clone: str) -> None:
     assert child(work) == 0
 
 
+def test_hooks_do_not_run_for_a_bare_one(either_clone: str) -> None:
+    def work() -> int:
+        ran: list[str] = []
+        os.register_at_fork(before=lambda: ran.append("before"), after_in_child=lambda: ran.append("child"))
+        pid, pidfd = process.clone3(0, signal.SIGCHLD, bare=True)
+        if pid == 0:
+            os._exit(len(ran))
+        os.close(pidfd)
+        return os.WEXITSTATUS(process.wait(pid)[1]) * 10 + len(ran)
+
+    assert child(work) == 0
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_fork_is_bare_only_without_other_threads(threads: int) -> None:
+    def work() -> int:
+        ran: list[str] = []
+        os.register_at_fork(after_in_child=lambda: ran.append("child"))
+        for _count in range(threads):
+            threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+        pid, born = process.fork()
+        if pid == 0:
+            os._exit(len(ran))
+        return os.WEXITSTATUS(os.waitpid(pid, 0)[1]) * 10 + born
+
+    assert alone(work) == threads * 10
+
+
 def test_a_grandchild_with_clone_parent_is_waited_for_by_us(either_clone: str) -> None:
     read_fd, write_fd = os.pipe()
 
@@ -232,15 +260,27 @@ def test_who_is_not_there_is_not_alive() -> None:
     assert not process.alive(2**22)
 
 
+def test_single_values_are_those_of_the_whole() -> None:
+    whole = process.status(os.getpid())
+    assert process.status_values(os.getpid(), "CapBnd", "NoNewPrivs", "SigIgn") == [
+        whole[key] for key in ("CapBnd", "NoNewPrivs", "SigIgn")
+    ]
+
+
+def test_a_personality() -> None:
+    def work() -> int:
+        libc.personality(8)
+        return process.personality(os.getpid())
+
+    assert child(work) == 8
+
+
 def test_who_is_still() -> None:
-    """A thread that runs is told by its process; one that is stopped, has ended, or has gone for good is still."""
-    read_fd, write_fd = os.pipe()
+    """One that is stopped, has ended, or has gone for good."""
     pid = os.fork()
     if pid == 0:
-        threading.Thread(target=lambda: [os.write(write_fd, b"x"), time.sleep(60)]).start()
-        signal.pause()
-        os._exit(0)
-    os.read(read_fd, 1)
+        while True:
+            signal.pause()
     assert not process.is_still(pid)
     os.kill(pid, signal.SIGSTOP)
     os.waitpid(pid, os.WUNTRACED)
@@ -250,6 +290,25 @@ def test_who_is_still() -> None:
     assert process.is_still(pid)
     os.waitpid(pid, 0)
     assert process.is_still(pid)
+
+
+def test_a_thread_that_runs_is_not_still() -> None:
+    """The first one of its process has ended, which shows as a zombie then."""
+    read_fd, write_fd = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        libpthread = ctypes.CDLL(None)
+        libpthread.pthread_exit.argtypes = (ctypes.c_void_p,)
+        threading.Thread(target=lambda: [os.write(write_fd, b"x"), time.sleep(60)]).start()
+        libpthread.pthread_exit(None)
+    os.read(read_fd, 1)
+    end = time.monotonic() + 20
+    while process._stat(pid)[0] != "Z":
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert not process.is_still(pid)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     os.close(read_fd)
     os.close(write_fd)
 
@@ -272,6 +331,22 @@ def test_signals_are_reset() -> None:
         now = process.status(os.getpid())
         of_the_library = 0b11 << 31  # 32 and 33, which glibc keeps for itself and nobody can set
         return 0 if {int(now[key], 16) & ~of_the_library for key in ("SigBlk", "SigIgn", "SigCgt")} == {0} else 1
+
+    assert child(work) == 0
+
+
+def test_only_the_changed_signals_are_reset() -> None:
+    def work() -> int:
+        process.reset_signals()
+        signal.signal(signal.SIGTERM, lambda *_args: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        ignore = struct.pack("=QQQQ", 1, 0, 0, 0)
+        libc.syscall(None, "rt_sigaction", 32, ctypes.create_string_buffer(ignore, 64), None, 8)
+        changed = process.changed_signals()
+        if changed != [signal.SIGHUP, signal.SIGTERM, 32]:
+            return 2
+        process.reset_signals(changed)
+        return int(process.changed_signals() != [])
 
     assert child(work) == 0
 

@@ -16,7 +16,7 @@ import uuid
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol, several
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 
@@ -225,6 +225,41 @@ def test_wait_has_a_deadline(container):
             client.wait(container, [State.FROZEN], timeout=0.2)
     finally:
         server.socket.close()
+
+
+def test_a_request_is_one_message(monitor, container, monkeypatch):
+    """So that a monitor is woken once for it."""
+    sent = []
+    sendmsg = socket.socket.sendmsg
+    monkeypatch.setattr(socket.socket, "sendall", lambda _link, data, *_flags: sent.append(data))
+    monkeypatch.setattr(socket.socket, "sendmsg", lambda link, parts, *rest: [sent.append(b"".join(parts)), sendmsg(link, parts, *rest)][1])
+    monitor.answer(lambda link: link.send(ok(payload=b"i686\0")))
+    assert client.config_item(container, "lxc.arch") == "i686"
+    assert sent == [protocol.pack_request(Command.GET_CONFIG_ITEM, 0, b"lxc.arch\0") + b"lxc.arch\0"]
+
+
+def test_several_are_sent_before_the_first_is_answered(monitor, container):
+    """Answered the other way round, by one who waits for the last request first."""
+
+    def serve():
+        links = [monitor.socket.accept()[0] for _request in range(3)]
+        for number, link in reversed(list(enumerate(links))):
+            link.recv(4096)
+            link.sendall(ok(number))
+            link.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    before = open_fds()
+    questions = several.Several(container, timeout=5)
+    pending = [questions.send(Command.GET_STATE) for _request in range(3)]
+    assert [reply().response.value for reply in pending] == [0, 1, 2]
+    questions.close()
+    assert len(open_fds()) <= len(before)
+
+
+def test_several_to_nobody_are_not_running(container):
+    with pytest.raises(client.NotRunning, match=container.name):
+        several.Several(container).send(Command.GET_STATE)
 
 
 def test_tty_keeps_the_connection(monitor, container):

@@ -11,6 +11,7 @@ with nothing left to do but exec. From the mount namespace on nothing is importe
 from __future__ import annotations
 
 import errno
+import gc
 import locale
 import os
 import signal
@@ -68,6 +69,7 @@ def fork(plan: Plan) -> int:
 
 def joiner(plan: Plan, born: bool) -> NoReturn:
     """Never returns and never raises: what went wrong goes to the status pipe. `born` is in the cgroup of `born_fd` already."""
+    gc.disable()  # a collection would write to, and so copy, all that this process has
     try:
         _join(plan if born or plan.born_fd < 0 else plan._replace(join_fds=[plan.born_fd, *plan.join_fds]))
         os._exit(0)
