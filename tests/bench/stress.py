@@ -82,9 +82,9 @@ def hook_that_sleeps(container) -> Iterator[None]:  # type: ignore[no-untyped-de
 def idle_clients(containers) -> Iterator[None]:  # type: ignore[no-untyped-def]
     """At each: some who connect and say nothing, and some who ask for much and never read."""
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
-    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import protocol
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import payloads, protocol
 
-    request = protocol.ConsoleLog().pack()
+    request = payloads.ConsoleLog().pack()
     asked = protocol.pack_request(protocol.Command.CONSOLE_LOG, 0, request) + request
     with ExitStack() as stack:
         for address in [paths.MONITOR_SOCKET, *(protocol.address(*container) for container in containers)]:

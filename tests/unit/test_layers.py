@@ -38,7 +38,7 @@ AGAINST_ORDER = {
 }
 # The files of reconcile from the bottom up; an import goes down, or stays in its row.
 RECONCILE = (
-    "plan desired verbs task",  # values
+    "plan place desired verbs task",  # values
     "checks options parameters",  # the task's words become what is wanted
     "missing inside passing shortage observe observe_config",  # what is there
     "drift settled moves removal container",  # the plan: no effects

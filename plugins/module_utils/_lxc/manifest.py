@@ -249,8 +249,8 @@ def reconcile() -> tuple[object, ...]:
         options,
         parameters,
         passing,
+        place,
         plan,
-        reconciliation,
     )
 
     return (
@@ -272,15 +272,15 @@ def reconcile() -> tuple[object, ...]:
         options,
         parameters,
         passing,
+        place,
         plan,
-        reconciliation,
     )
 
 
-def reconcile_removal() -> tuple[object, ...]:
-    from .reconcile import removal, settled, shortage, task, verbs, wait, work
+def reconcile_reconciliation() -> tuple[object, ...]:
+    from .reconcile import reconciliation, removal, settled, shortage, task, verbs, wait, work
 
-    return removal, settled, shortage, task, verbs, wait, work
+    return reconciliation, removal, settled, shortage, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:
@@ -325,6 +325,6 @@ def template() -> tuple[object, ...]:
 
 
 def wire() -> tuple[object, ...]:
-    from .wire import client, connection, exchange, host, presence, protocol, query, several
+    from .wire import client, connection, exchange, host, payloads, presence, protocol, query, several
 
-    return client, connection, exchange, host, presence, protocol, query, several
+    return client, connection, exchange, host, payloads, presence, protocol, query, several

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 from stock import need_lxc
 
@@ -76,9 +76,9 @@ def test_lxc_monitor_hears_of_it_once(containers):
     fifo_fd = os.open(place / "monitor-fifo", os.O_RDONLY | os.O_NONBLOCK)
     freeze.freeze(container)
     freeze.thaw(container)
-    said, size = os.read(fifo_fd, 65536), protocol.STATE_MESSAGE_SIZE
+    said, size = os.read(fifo_fd, 65536), payloads.STATE_MESSAGE_SIZE
     os.close(fifo_fd)
-    told = [protocol.StateMessage.unpack(said[at : at + size]).value for at in range(0, len(said), size)]
+    told = [payloads.StateMessage.unpack(said[at : at + size]).value for at in range(0, len(said), size)]
     assert told == [State.FREEZING, State.FROZEN, State.THAWED]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 
@@ -45,7 +45,7 @@ def test_a_flood_of_one_console_delays_nobody(make_box, monitor):
     share = (cpu_time(monitor) - spent) / (time.monotonic() - began)
     assert slowest < 2, "queries are answered between the reads"
     assert share < 0.6, f"the monitor spent {share:.0%} of a processor on it"
-    assert len(client.console_log(noisy.container, protocol.ConsoleLog())) == 128 * 1024
+    assert len(client.console_log(noisy.container, payloads.ConsoleLog())) == 128 * 1024
 
 
 def test_a_hangup_of_the_console_makes_nothing_spin_and_it_works_afterwards(make_box, monitor, until):
@@ -59,7 +59,7 @@ def test_a_hangup_of_the_console_makes_nothing_spin_and_it_works_afterwards(make
     (box.root / "bin/shout").chmod(0o755)
     box.start()
     box.wait_for_file()
-    until(lambda: b"after-hangup" in client.console_log(box.container, protocol.ConsoleLog()), "the console works")
+    until(lambda: b"after-hangup" in client.console_log(box.container, payloads.ConsoleLog()), "the console works")
     spent = cpu_time(monitor)
     time.sleep(0.5)
     assert cpu_time(monitor) - spent <= 0.1, "the monitor does not spin"
@@ -86,7 +86,7 @@ def test_a_true_vhangup_does_not_make_it_spin(make_box, monitor, until):
     box.init("trap '' HUP; /bin/busybox sh -c '/bin/hang' < /dev/null > /tmp/out 2>&1 & wait $!; touch /tmp/done")
     box.start()
     box.wait_for_file()
-    until(lambda: b"after-hangup" in client.console_log(box.container, protocol.ConsoleLog()), (box.root / "tmp/out").read_text())
+    until(lambda: b"after-hangup" in client.console_log(box.container, payloads.ConsoleLog()), (box.root / "tmp/out").read_text())
     spent = cpu_time(monitor)
     time.sleep(0.5)
     assert cpu_time(monitor) - spent <= 0.1, "the monitor does not spin"
@@ -110,15 +110,15 @@ def test_the_ring_can_be_cleared_and_there_is_none_unless_asked_for(make_box, un
     box.init("n=0; while [ $n -lt 600 ]; do echo line-$n; n=$((n+1)); done; touch /tmp/done")
     box.start()
     box.wait_for_file()
-    until(lambda: client.console_log(box.container, protocol.ConsoleLog()).endswith(b"line-599\r\n"), "all is read")
-    assert len(client.console_log(box.container, protocol.ConsoleLog())) == 4096
-    assert client.console_log(box.container, protocol.ConsoleLog(read_max=10)) != b""
-    client.console_log(box.container, protocol.ConsoleLog(clear=True, read=False))
-    assert client.console_log(box.container, protocol.ConsoleLog()) == b""
+    until(lambda: client.console_log(box.container, payloads.ConsoleLog()).endswith(b"line-599\r\n"), "all is read")
+    assert len(client.console_log(box.container, payloads.ConsoleLog())) == 4096
+    assert client.console_log(box.container, payloads.ConsoleLog(read_max=10)) != b""
+    client.console_log(box.container, payloads.ConsoleLog(clear=True, read=False))
+    assert client.console_log(box.container, payloads.ConsoleLog()) == b""
     without = make_box("s2")
     without.start()
     with pytest.raises(LxcError):
-        client.console_log(without.container, protocol.ConsoleLog())
+        client.console_log(without.container, payloads.ConsoleLog())
 
 
 def test_one_client_at_a_time_and_the_leaving_of_the_first_does_not_end_the_second(make_box):

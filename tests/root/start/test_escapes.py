@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 TRIES = 500 if os.environ.get("HOSTKIT_SOAK") == "1" else 20
@@ -226,8 +226,8 @@ def test_no_descriptor_for_who_is_in_another_pid_namespace(box):
     assert os.path.samestat(os.fstat(here), os.stat("/")), "on the host's side it is one"
     for fd in (*fds, here):
         os.close(fd)
-    requests = [(int(command), protocol.CgroupFd(controller="memory").pack() if "CGROUP_FD" in command.name else b"") for command in GIVERS]
-    requests[0] = (int(Command.GET_CGROUP_CTX), protocol.CgroupCtx().pack())
+    requests = [(int(command), payloads.CgroupFd(controller="memory").pack() if "CGROUP_FD" in command.name else b"") for command in GIVERS]
+    requests[0] = (int(Command.GET_CGROUP_CTX), payloads.CgroupCtx().pack())
     code = (
         "import socket, struct\n"
         f"for command, payload in {requests!r}:\n"

@@ -18,7 +18,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, run
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import stop
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 
@@ -300,8 +300,8 @@ def test_a_client_that_connected_before_the_end_is_not_kept_for_ever(box):
     assert box.state == State.RUNNING  # so it was accepted
     box.kill()
     early.settimeout(5)
-    early.sendall(protocol.pack_request(Command.ADD_STATE_CLIENT, payload=protocol.pack_interest([State.RUNNING])))
-    early.sendall(protocol.pack_interest([State.RUNNING]))
+    early.sendall(protocol.pack_request(Command.ADD_STATE_CLIENT, payload=payloads.pack_interest([State.RUNNING])))
+    early.sendall(payloads.pack_interest([State.RUNNING]))
     try:
         assert early.recv(16) == b""
     except ConnectionResetError:

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, connection, protocol
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import BpfDevice, CgroupCtx, CgroupFd, Command, State
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, connection, payloads, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice, CgroupCtx, CgroupFd
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 from parity import Both, Side
 
 FUZZES = 20_000 if os.environ.get("HOSTKIT_SOAK") == "1" else 400
@@ -76,10 +77,10 @@ REQUESTS: list[tuple[int, bytes, int]] = [
     *((Command.GET_CONFIG_ITEM, TEXT(key), 0) for key in ("lxc.uts.name", "lxc.group", "lxc.net.0.type", "lxc.nonesuch")),
     (Command.GET_NAME, b"", 0),
     (Command.GET_LXCPATH, b"", 0),
-    (Command.ADD_STATE_CLIENT, protocol.pack_interest([State.STOPPED]), 0),
+    (Command.ADD_STATE_CLIENT, payloads.pack_interest([State.STOPPED]), 0),
     (Command.ADD_STATE_CLIENT, b"short", 0),
     (Command.ADD_STATE_CLIENT, bytes(33), 0),
-    (Command.CONSOLE_LOG, protocol.ConsoleLog().pack(), 0),
+    (Command.CONSOLE_LOG, payloads.ConsoleLog().pack(), 0),
     *((command, b"", state) for state in (State.FROZEN, State.THAWED) for command in (Command.SERVE_STATE_CLIENTS, Command.GET_STATE)),
     (Command.SECCOMP_NOTIFY_ADD_LISTENER, b"", 0),
     (Command.ADD_BPF_DEVICE_CGROUP, b"short", 0),
@@ -132,7 +133,7 @@ def ask(command, payload):
     return [struct.unpack("@iiq", head)[0] if head else None, len(fds)]
 print(json.dumps({command: ask(command, bytes.fromhex(payload)) for command, payload in requests}))
 """
-PAYLOADS = {10: protocol.pack_interest([State.RUNNING]), 11: protocol.ConsoleLog().pack(), 14: BpfDevice("c", 1, 3, "rw", True).pack()}
+PAYLOADS = {10: payloads.pack_interest([State.RUNNING]), 11: payloads.ConsoleLog().pack(), 14: BpfDevice("c", 1, 3, "rw", True).pack()}
 PAYLOADS |= {7: TEXT("lxc.uts.name"), 23: CgroupCtx().pack(), 24: CgroupFd(controller="cpu").pack(), 25: CgroupFd(controller="cpu").pack()}
 
 

@@ -15,7 +15,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup import lay
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, libc, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import start
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 
@@ -120,7 +120,7 @@ def test_the_console_is_init_s_terminal_and_ttys_can_be_taken(make_box):
     box.start()
     box.wait_for_file()
     assert text(box.root / "tmp/tty") in ("/dev/console", "/dev/pts/0")
-    assert b"hello-console" in client.console_log(box.container, protocol.ConsoleLog())
+    assert b"hello-console" in client.console_log(box.container, payloads.ConsoleLog())
     connection, master_fd, number = client.tty_fd(box.container, -1)
     assert number == 1
     os.close(master_fd)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import connection, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import connection, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 from parity import DEAF_INIT, Both, Side, until
 
@@ -180,8 +180,8 @@ def rest_of(link: socket.socket) -> list[State]:
     """The states that are told until the connection ends; that it does is the point, too."""
     told = []
     with link:
-        while data := link.recv(protocol.STATE_MESSAGE_SIZE, socket.MSG_WAITALL):
-            told.append(State(protocol.StateMessage.unpack(data).value))
+        while data := link.recv(payloads.STATE_MESSAGE_SIZE, socket.MSG_WAITALL):
+            told.append(State(payloads.StateMessage.unpack(data).value))
     return told
 
 

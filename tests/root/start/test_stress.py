@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 RING = 1 << 20  # more than a socket holds
@@ -25,8 +25,8 @@ LINE = "0123456789012345678901234567890123456789012345678901234567890123456789"
 # Each as a command with its payload: what has a long answer, what waits, what keeps a place, and half a request.
 ASKED = {
     "nothing": b"",
-    "a console that is never read": protocol.pack_request(Command.CONSOLE_LOG, 0, protocol.ConsoleLog().pack())
-    + protocol.ConsoleLog().pack(),
+    "a console that is never read": protocol.pack_request(Command.CONSOLE_LOG, 0, payloads.ConsoleLog().pack())
+    + payloads.ConsoleLog().pack(),
     "a state that does not come": protocol.pack_request(Command.ADD_STATE_CLIENT, 0, bytes(32)) + bytes(32),
     "half a request": protocol.pack_request(Command.GET_STATE)[:7],
 }
@@ -38,7 +38,7 @@ def flood(make_box, until):  # type: ignore[no-untyped-def]
     box = make_box("noisy", f"lxc.console.buffer.size = {RING // 1024}KB")
     box.init(f"while :; do echo {LINE}; done &")
     box.start()
-    until(lambda: len(client.console_log(box.container, protocol.ConsoleLog())) == RING, "its ring is full")
+    until(lambda: len(client.console_log(box.container, payloads.ConsoleLog())) == RING, "its ring is full")
     return box
 
 
@@ -86,5 +86,5 @@ def test_everybody_else_is_answered(make_box, flood, asleep, idle, monitor) -> N
     for box in (later, quiet):
         box.kill()
     assert asleep.state == State.STARTING and flood.state == State.RUNNING
-    assert len(client.console_log(flood.container, protocol.ConsoleLog())) == RING
+    assert len(client.console_log(flood.container, payloads.ConsoleLog())) == RING
     assert int(runtime.ensure_monitor()["pid"]) == monitor

@@ -13,7 +13,7 @@ import subprocess
 import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 from stock import need_lxc
 
@@ -96,12 +96,12 @@ def test_the_console_log(containers):
     os.close(master_fd)
     heard = b""
     for _attempt in range(1000):
-        heard = client.console_log(container, protocol.ConsoleLog(clear=False, read=True))
+        heard = client.console_log(container, payloads.ConsoleLog(clear=False, read=True))
         if b"from-init" in heard:
             break
     assert b"from-init" in heard
-    assert client.console_log(container, protocol.ConsoleLog(clear=True, read=False)) == b""
-    assert client.console_log(container, protocol.ConsoleLog()) == b""
+    assert client.console_log(container, payloads.ConsoleLog(clear=True, read=False)) == b""
+    assert client.console_log(container, payloads.ConsoleLog()) == b""
 
 
 def test_devpts_is_the_containers(containers):

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import fifo
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import protocol
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State, StateMessage
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import payloads
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import StateMessage
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 ONE = paths.Container("/lxc", "u1")
 
@@ -26,7 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(fifo_fd: int) -> list[StateMessage]:
     data = os.read(fifo_fd, 65536)
-    size = protocol.STATE_MESSAGE_SIZE
+    size = payloads.STATE_MESSAGE_SIZE
     return [StateMessage.unpack(data[at : at + size]) for at in range(0, len(data), size)]
 
 

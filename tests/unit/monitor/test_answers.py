@@ -21,7 +21,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop impo
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.serve import Client, Server
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import protocol
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 PAIRS = [["lxc.uts.name", "u1"], ["lxc.group", "web"], ["lxc.net.0.type", "veth"], ["lxc.tty.max", "2"]]
@@ -89,10 +89,10 @@ TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
     7: (TEXT("lxc.uts.name"), 0, (0, 0, TEXT("u1"), 0)),
     8: (b"", 0, (0, 0, TEXT("u1"), 0)),
     9: (b"", 0, (0, 0, TEXT("/lxc"), 0)),
-    11: (protocol.ConsoleLog().pack(), 0, (-errno.EFAULT, 0, b"", 0)),
+    11: (payloads.ConsoleLog().pack(), 0, (-errno.EFAULT, 0, b"", 0)),
     12: (b"", int(State.FROZEN), (0, 0, b"", 0)),
     13: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
-    14: (protocol.BpfDevice("c", 1, 3, "rw", True).pack(), 0, (-errno.EPERM, 0, b"", 0)),
+    14: (payloads.BpfDevice("c", 1, 3, "rw", True).pack(), 0, (-errno.EPERM, 0, b"", 0)),
     15: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
     16: (b"", 5, (-errno.ENOENT, 0, b"", 0)),
     17: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
@@ -101,9 +101,9 @@ TABLE: dict[int, tuple[bytes, int, Optional[tuple[int, int, bytes, int]]]] = {
     20: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
     21: (b"", 0, (-errno.EBADF, 0, b"", 0)),
     22: (b"", 0, (-errno.EBADF, 0, b"", 0)),
-    23: (protocol.CgroupCtx().pack(), 0, (0, 0, protocol.CgroupCtx(1, 0, 2).pack(), 2)),
-    24: (protocol.CgroupFd(controller="memory").pack(), 0, (0, 0, protocol.CgroupFd(1, 0, 0x27E0EB, "memory").pack(), 1)),
-    25: (protocol.CgroupFd(controller="cpu").pack(), 0, (-errno.ENOENT, 0, b"", 0)),
+    23: (payloads.CgroupCtx().pack(), 0, (0, 0, payloads.CgroupCtx(1, 0, 2).pack(), 2)),
+    24: (payloads.CgroupFd(controller="memory").pack(), 0, (0, 0, payloads.CgroupFd(1, 0, 0x27E0EB, "memory").pack(), 1)),
+    25: (payloads.CgroupFd(controller="cpu").pack(), 0, (-errno.ENOENT, 0, b"", 0)),
     26: (b"", 0, (-errno.EINVAL, 0, b"", 0)),
     27: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
     -1: (b"", 0, (-errno.ENOSYS, 0, b"", 0)),
@@ -133,7 +133,7 @@ def test_only_unified_gives_its_descriptor_by_17_and_20(host: Host) -> None:
         response, _said, fds = host.ask(command)
         assert response.ret == 0 and len(fds) == 1
         os.close(fds[0])
-    assert host.ask(23, protocol.CgroupCtx().pack())[1][:12] == struct.pack("@iII", 2, 3, 1)
+    assert host.ask(23, payloads.CgroupCtx().pack())[1][:12] == struct.pack("@iII", 2, 3, 1)
 
 
 @pytest.mark.parametrize("command", [Command.FREEZE, Command.UNFREEZE])
@@ -156,14 +156,14 @@ def test_a_cgroup_that_has_gone_is_an_errno_and_leaks_nothing(host: Host, tmp_pa
     gc.collect()  # what earlier tests have left must not go meanwhile
     before = len(os.listdir("/proc/self/fd"))
     link = host.connect()
-    payload = protocol.CgroupCtx().pack()
+    payload = payloads.CgroupCtx().pack()
     assert host.ask(23, payload, link=link)[0].ret == -errno.ENOENT
     link.close()
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_wrong_magic_is_refused(host: Host) -> None:
-    assert host.ret(24, protocol.CgroupFd(type=protocol.CGROUP2_MAGIC, controller="memory").pack()) == -errno.EINVAL
+    assert host.ret(24, payloads.CgroupFd(type=payloads.CGROUP2_MAGIC, controller="memory").pack()) == -errno.EINVAL
 
 
 def test_items(host: Host) -> None:
@@ -200,10 +200,10 @@ def test_a_stop_is_answered_by_the_end_of_the_connection_alone(host: Host) -> No
 
 
 def test_state_clients(host: Host) -> None:
-    interest = protocol.pack_interest([State.RUNNING])
+    interest = payloads.pack_interest([State.RUNNING])
     assert host.ask(10, interest)[0].ret == State.RUNNING
     link = host.connect()
-    assert host.ask(10, protocol.pack_interest([State.STOPPED]), link=link)[0].ret == protocol.MAX_STATE
+    assert host.ask(10, payloads.pack_interest([State.STOPPED]), link=link)[0].ret == protocol.MAX_STATE
     assert len(host.record.state_clients) == 1
     link.close()
     host.loop.turn()
@@ -212,7 +212,7 @@ def test_state_clients(host: Host) -> None:
 
 def test_after_the_end_nobody_is_kept(host: Host) -> None:
     host.record.listener = None
-    for command, payload in ((10, protocol.pack_interest([State.RUNNING])), (2, b"")):
+    for command, payload in ((10, payloads.pack_interest([State.RUNNING])), (2, b"")):
         with pytest.raises(EOFError):
             host.ask(command, payload)
 
@@ -344,7 +344,7 @@ def test_a_length_that_no_request_has_ends_it_before_the_payload_comes(host: Hos
 
 def test_the_oldest_that_said_nothing_makes_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = host.connect()
-    host.ask(10, protocol.pack_interest([State.STOPPED]), link=kept)
+    host.ask(10, payloads.pack_interest([State.STOPPED]), link=kept)
     idle = [host.connect() for _number in range(3)]
     host.server._make_room(host.record.clients, 3)
     assert idle[0].recv(1) == b"" and len(host.record.clients) == 3

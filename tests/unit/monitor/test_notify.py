@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import notify
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State, StateMessage
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import StateMessage
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 
 class Waiting:

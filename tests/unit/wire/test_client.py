@@ -16,7 +16,7 @@ import uuid
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol, several
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, payloads, protocol, several
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 
@@ -127,7 +127,7 @@ def test_descriptors_are_close_on_exec(monitor, container):
 
 
 def test_descriptors_of_a_wrong_answer_are_not_kept(monitor, container):
-    context = protocol.CgroupCtx(1, 0, 3).pack()
+    context = payloads.CgroupCtx(1, 0, 3).pack()
     monitor.answer(
         with_fds(ok(), 3),
         with_fds(ok(ret=-errno.EPERM), 1),
@@ -145,7 +145,7 @@ def test_descriptors_of_a_wrong_answer_are_not_kept(monitor, container):
 
 
 def test_cgroup_fds(monitor, container):
-    monitor.answer(with_fds(protocol.pack_response(0, 0, 96) + protocol.CgroupCtx(1, 0, 2).pack(), 2))
+    monitor.answer(with_fds(protocol.pack_response(0, 0, 96) + payloads.CgroupCtx(1, 0, 2).pack(), 2))
     layout, fds = client.cgroup_fds(container)
     assert layout == 1 and len(fds) == 2 and len(monitor.requests[0][2]) == 96
     client.close(fds)
@@ -206,7 +206,7 @@ def test_stop_waits_for_the_end_of_the_connection(monitor, container):
 def test_wait_for_a_state(monitor, container):
     def later(link):
         link.sendall(ok(protocol.MAX_STATE, ret=protocol.MAX_STATE))
-        link.sendall(protocol.StateMessage(0, container.name, State.FROZEN).pack())
+        link.sendall(payloads.StateMessage(0, container.name, State.FROZEN).pack())
 
     monitor.answer(ok(State.RUNNING, ret=State.RUNNING), later, ok(8, ret=8), ok(8, ret=8))
     assert client.wait(container, [State.RUNNING]) == State.RUNNING
@@ -338,4 +338,4 @@ def test_a_state_client_says_good_bye(container, monitor):
     while len(heard) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert heard == [protocol.pack_request(10)[:4], b""]
-    assert monitor.requests[0][2] == protocol.pack_interest([State.RUNNING], survive_reboot=True)
+    assert monitor.requests[0][2] == payloads.pack_interest([State.RUNNING], survive_reboot=True)

@@ -15,7 +15,8 @@ from ..errors import LxcError, StepError
 from ..kernel import cgroupfs, namespace, process, sockets
 from ..paths import Container
 from ..wire import client
-from ..wire.protocol import CGROUP_MAX_FDS, CgroupCtx, Command, NotRunning, State, pack_text
+from ..wire.payloads import CGROUP_MAX_FDS, CgroupCtx
+from ..wire.protocol import Command, NotRunning, State, pack_text
 from ..wire.several import Pending, Several
 
 _PER_LINUX32 = 8  # personality(2)

@@ -10,7 +10,8 @@ import os
 from ..errors import ConfigError, LxcError
 from ..paths import Container, is_name
 from ..wire.exchange import TIMEOUT, ask
-from ..wire.protocol import CGROUP_MAX_FDS, CgroupCtx, Command
+from ..wire.payloads import CGROUP_MAX_FDS, CgroupCtx
+from ..wire.protocol import Command
 from .info import summary
 
 _COUNTERS = ("memory.current", "memory.usage_in_bytes", "cpu.stat", "cpuacct.usage")

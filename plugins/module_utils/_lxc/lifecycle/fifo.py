@@ -12,7 +12,8 @@ import os
 
 from .. import paths
 from ..paths import Container
-from ..wire.protocol import State, StateMessage
+from ..wire.payloads import StateMessage
+from ..wire.protocol import State
 
 _STATE, _EXIT = 0, 2
 

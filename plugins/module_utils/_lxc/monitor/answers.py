@@ -20,7 +20,7 @@ from ..cgroup import layout
 from ..config import items, parser
 from ..kernel import tty
 from ..lifecycle import fifo
-from ..wire import protocol
+from ..wire import payloads, protocol
 from ..wire.protocol import Command, ProtocolError, Request, State
 from . import places
 from .console import Console
@@ -67,7 +67,6 @@ _FENCED = (
 )
 _UP = (State.RUNNING, State.FREEZING, State.FROZEN)
 _TOLD = (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED)
-_UTILITIES = 0x3  # devices and the freezer, which a unified hierarchy has without a controller
 _ERRNO = {
     Command.SECCOMP_NOTIFY_ADD_LISTENER: errno.EINVAL,
     Command.GET_SECCOMP_NOTIFY_FD: errno.EBADF,
@@ -174,7 +173,7 @@ def _window(_client: Client, _request: Request, _payload: bytes) -> None:
 
 def _bpf_device(_client: Client, _request: Request, payload: bytes) -> Answer:
     """Not possible where devices are no BPF program of ours."""
-    protocol.BpfDevice.unpack(payload)
+    payloads.BpfDevice.unpack(payload)
     return Answer(-errno.EPERM)
 
 
@@ -213,7 +212,7 @@ def _lxc_path(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 
 def _state_client(client: Client, _request: Request, payload: bytes) -> Optional[Answer]:
-    states = protocol.unpack_interest(payload)
+    states = payloads.unpack_interest(payload)
     if client.record.listener is None:  # it connected before the end: the end of the connection tells it
         return None
     state = int(client.record.state)
@@ -224,7 +223,7 @@ def _state_client(client: Client, _request: Request, payload: bytes) -> Optional
 
 
 def _console_log(client: Client, _request: Request, payload: bytes) -> Answer:
-    wanted = protocol.ConsoleLog.unpack(payload)
+    wanted = payloads.ConsoleLog.unpack(payload)
     console = client.record.console
     if console is None or not console.buffer_size:
         return Answer(-errno.EFAULT)
@@ -294,26 +293,26 @@ def _cgroup2_fd(client: Client, _request: Request, _payload: bytes) -> Answer:
 
 
 def _utilities(cgroups: Sequence[layout.Cgroup]) -> int:
-    return _UTILITIES if layout.kind(cgroups) == layout.UNIFIED else 0
+    return payloads.CGROUP_UTILITIES if layout.kind(cgroups) == layout.UNIFIED else 0
 
 
 def _cgroup_ctx(client: Client, request: Request, _payload: bytes) -> Answer:
-    cgroups = client.record.cgroup_list()[: protocol.CGROUP_MAX_FDS]
+    cgroups = client.record.cgroup_list()[: payloads.CGROUP_MAX_FDS]
     fds = places.open_directories(cgroups)
-    reply = protocol.CgroupCtx(layout.kind(cgroups), _utilities(cgroups), len(fds)).pack()
+    reply = payloads.CgroupCtx(layout.kind(cgroups), _utilities(cgroups), len(fds)).pack()
     return Answer(0, payload=reply[: min(len(reply), request.datalen)], fds=fds)
 
 
 def _cgroup_fd(client: Client, _request: Request, payload: bytes) -> Answer:
-    wanted = protocol.CgroupFd.unpack(payload)
+    wanted = payloads.CgroupFd.unpack(payload)
     cgroups = client.record.cgroup_list()
     found = layout.find(cgroups, wanted.controller)
     if found is None:
         return Answer(-errno.ENOENT)
-    magic = protocol.CGROUP2_MAGIC if found.version == 2 else protocol.CGROUP1_MAGIC
+    magic = payloads.CGROUP2_MAGIC if found.version == 2 else payloads.CGROUP1_MAGIC
     if wanted.type not in (0, magic):
         return Answer(-errno.EINVAL)
-    reply = protocol.CgroupFd(layout.kind(cgroups), _utilities(cgroups), magic, wanted.controller).pack()
+    reply = payloads.CgroupFd(layout.kind(cgroups), _utilities(cgroups), magic, wanted.controller).pack()
     return Answer(0, payload=reply, fds=(places.open_directory(found),))
 
 

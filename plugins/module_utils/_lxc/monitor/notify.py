@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..wire import protocol
+from ..wire import payloads
 from ..wire.protocol import State
 from .record import Record
 
@@ -14,7 +14,7 @@ _SURVIVES_REBOOT = 2
 
 def broadcast(record: Record, state: State) -> None:
     """Push one message to each client that waits for this state, and forget it; a client that is gone is no error."""
-    message = protocol.StateMessage(0, record.container.name, int(state)).pack()
+    message = payloads.StateMessage(0, record.container.name, int(state)).pack()
     for client in list(record.state_clients):
         if client.states[int(state)]:
             record.state_clients.remove(client)

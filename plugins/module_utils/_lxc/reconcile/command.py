@@ -14,7 +14,7 @@ from ..errors import BadValue, LxcError
 from ..paths import Container, container
 from ..wire import query
 from ..wire.protocol import State
-from .parameters import default_lxc_path
+from .place import default_lxc_path
 from .plan import Report
 
 if TYPE_CHECKING:

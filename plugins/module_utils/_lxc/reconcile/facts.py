@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import BadValue, LxcError
 from ..lifecycle import details
 from ..paths import check_lxc_path, container
-from .parameters import default_lxc_path
+from .place import default_lxc_path
 from .plan import Report
 
 

@@ -17,7 +17,8 @@ from ..paths import check_lxc_path
 from . import container
 from .desired import Desired
 from .observe import observe
-from .parameters import default_lxc_path, desired
+from .parameters import desired
+from .place import default_lxc_path
 from .plan import Report
 from .task import Task
 from .verbs import Verbs

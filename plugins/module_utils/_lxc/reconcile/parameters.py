@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BadValue
-from ..paths import LXC_CONF, LXC_PATH, Container, container
+from ..paths import Container, container
 from .desired import NOTHING, STOP_TIMEOUT, WAIT_TIMEOUT, ConfigChanges, Desired, NetworkSection
 
 # Options that end in lines of the config; without any of them no code of the config language is loaded.
@@ -64,12 +63,3 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
         log_file=params.get("log_file", ""),
         log_level=params.get("log_level") or params.get("container_log_level", ""),
     )
-
-
-def default_lxc_path() -> str:
-    """Where the containers are when nobody says."""
-    if not os.path.lexists(LXC_CONF):
-        return LXC_PATH
-    from ..lifecycle import hostconf
-
-    return hostconf.lxc_path()

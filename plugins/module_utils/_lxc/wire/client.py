@@ -19,7 +19,7 @@ from typing import Optional
 from ..errors import LxcError, StepError, TimedOut
 from ..paths import Container
 from . import exchange as exchanges
-from . import protocol, query
+from . import payloads, protocol, query
 from .exchange import TIMEOUT, Exchange, NoReply, Reply, ask, ask_fd
 from .protocol import Command, NotRunning, ProtocolError, State
 from .several import Pending
@@ -93,15 +93,15 @@ def _text(reply: Reply) -> str:
 
 
 def cgroup_fds(container: Container, timeout: float = TIMEOUT) -> tuple[int, list[int]]:
-    """The layout (protocol.LAYOUT_*) and a directory of the payload's cgroup for each hierarchy."""
-    payload = protocol.CgroupCtx().pack()
-    return read_cgroup_fds(container, ask(container, Command.GET_CGROUP_CTX, timeout, payload=payload, max_fds=protocol.CGROUP_MAX_FDS))
+    """The layout (payloads.LAYOUT_*) and a directory of the payload's cgroup for each hierarchy."""
+    payload = payloads.CgroupCtx().pack()
+    return read_cgroup_fds(container, ask(container, Command.GET_CGROUP_CTX, timeout, payload=payload, max_fds=payloads.CGROUP_MAX_FDS))
 
 
 def read_cgroup_fds(container: Container, reply: Reply) -> tuple[int, list[int]]:
     """`cgroup_fds`, from the answer."""
     try:
-        context = protocol.CgroupCtx.unpack(reply.payload)
+        context = payloads.CgroupCtx.unpack(reply.payload)
         if context.fd_len != len(reply.fds):
             raise ProtocolError(f"The monitor of {container.name} announced {context.fd_len} cgroups and sent {len(reply.fds)}")
     except BaseException:
@@ -117,7 +117,7 @@ def cgroup2_fd(container: Container, timeout: float = TIMEOUT) -> int:
 
 def limit_cgroup_fd(container: Container, controller: str, timeout: float = TIMEOUT) -> int:
     """A directory with the controller's files; Refused with ENOENT when the container has no such controller."""
-    return ask_fd(container, Command.GET_LIMIT_CGROUP_FD, timeout, protocol.CgroupFd(controller=controller).pack())
+    return ask_fd(container, Command.GET_LIMIT_CGROUP_FD, timeout, payloads.CgroupFd(controller=controller).pack())
 
 
 def limit_cgroup2_fd(container: Container, timeout: float = TIMEOUT) -> int:
@@ -163,7 +163,7 @@ def set_state(container: Container, new: State, timeout: float = TIMEOUT) -> Non
     ask(container, Command.SERVE_STATE_CLIENTS, timeout, data=new)
 
 
-def console_log(container: Container, order: protocol.ConsoleLog, timeout: float = TIMEOUT) -> bytes:
+def console_log(container: Container, order: payloads.ConsoleLog, timeout: float = TIMEOUT) -> bytes:
     """The console's ring buffer; Refused with EFAULT when it has none."""
     try:
         return ask(container, Command.CONSOLE_LOG, timeout, payload=order.pack()).payload
@@ -173,7 +173,7 @@ def console_log(container: Container, order: protocol.ConsoleLog, timeout: float
         return b""
 
 
-def add_bpf_device(container: Container, rule: protocol.BpfDevice, timeout: float = TIMEOUT) -> None:
+def add_bpf_device(container: Container, rule: payloads.BpfDevice, timeout: float = TIMEOUT) -> None:
     """Allow or deny a device where devices are a BPF program (cgroup v2)."""
     ask(container, Command.ADD_BPF_DEVICE_CGROUP, timeout, payload=rule.pack())
 
@@ -238,7 +238,7 @@ def watch_changes(container: Container, states: Iterable[State], timeout: float 
 def _watch(exchange: Exchange, wanted: set[State], survive_reboot: bool = False) -> tuple[StateLink, Optional[State]]:
     link = StateLink(fileno=exchange.connect().detach())
     try:
-        exchange.send(link, 0, protocol.pack_interest(wanted, survive_reboot))
+        exchange.send(link, 0, payloads.pack_interest(wanted, survive_reboot))
         now = exchange.reply(link).response.value
         return link, None if now == protocol.MAX_STATE else query.state_of(exchange.container, now)
     except BaseException:
@@ -247,10 +247,10 @@ def _watch(exchange: Exchange, wanted: set[State], survive_reboot: bool = False)
 
 
 def _announced(exchange: Exchange, link: socket.socket) -> State:
-    data, _fds = exchange.receive(link, protocol.STATE_MESSAGE_SIZE)
+    data, _fds = exchange.receive(link, payloads.STATE_MESSAGE_SIZE)
     if not data:
         raise NotRunning(f"Container {exchange.container.name} in {exchange.container.lxc_path} has stopped")
-    return query.state_of(exchange.container, protocol.StateMessage.unpack(data).value)
+    return query.state_of(exchange.container, payloads.StateMessage.unpack(data).value)
 
 
 def listening(lxc_path: str) -> list[str]:
