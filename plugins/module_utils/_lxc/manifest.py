@@ -10,9 +10,9 @@ from __future__ import annotations
 
 
 def leaves() -> tuple[object, ...]:
-    from . import errors, paths, rollback
+    from . import compiled, errors, paths, rollback
 
-    return errors, paths, rollback
+    return compiled, errors, paths, rollback
 
 
 def cgroup() -> tuple[object, ...]:

@@ -19,10 +19,11 @@ import signal
 import stat
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
-from . import paths
+from . import compiled, paths
 from .errors import LxcError, StepError, TimedOut, Unsupported
 from .wire import host
 
@@ -201,7 +202,21 @@ def persist() -> str:
     if not os.path.isdir(directory):
         _write_copy(directory, files)
     _verify_copy(directory, files)
+    _offer(directory, files)
     return directory
+
+
+def _offer(directory: str, files: dict[str, bytes]) -> None:
+    """To modules whose zip has these files: `compiled.take`."""
+    link = f"{paths.RUN}/compiled-{compiled.mark({name: (len(content), zlib.crc32(content)) for name, content in files.items()})}"
+    if os.path.islink(link):
+        return
+    temporary = f"{link}.{os.getpid()}"
+    try:
+        os.symlink(os.path.basename(directory), temporary)
+        os.rename(temporary, link)
+    except OSError as error:
+        raise StepError.from_os("runtime", "Link", link, error) from error
 
 
 def _write_copy(directory: str, files: dict[str, bytes]) -> None:
