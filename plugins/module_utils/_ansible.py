@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._lxc import compiled  # noqa: F401  before the rest of it, which may then come from the host's copy
 from ._lxc.errors import LxcError
 from ._lxc.reconcile.plan import Job, Report
 from ._lxc.wire import presence

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task that has nothing to do loads: every line of ours is compiled anew at each run on the target."""
+"""What a task that has nothing to do loads: where the host has no copy of the runtime (`compiled`), every line of ours is compiled anew."""
 
 from __future__ import annotations
 
