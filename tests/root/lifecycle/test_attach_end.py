@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hierarchies
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_child, attach_scope, attach_target
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
@@ -89,6 +90,46 @@ def test_timeout_ends_the_whole_tree(containers, mark, options, request):
     assert result.timed_out and result.rc == 137 and time.monotonic() - began < 20
     assert Path(container.rootfs, "begun").exists()
     assert_nothing_left(mark, orphans_escape="no scope" in request.node.name)
+
+
+def test_a_command_that_has_not_begun_yet_is_ended_too(containers, options, monkeypatch):
+    """The joiner is held until then, and cannot tell its pid."""
+    container = containers.start()
+    monkeypatch.setattr(attach_child, "_execute", lambda *_plan: time.sleep(60))
+    began = time.monotonic()
+    result = attach(container, AttachRequest(["true"], timeout=0.3, **options))
+    assert result.timed_out and result.rc == 137 and time.monotonic() - began < 20
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert not scopes()
+
+
+def test_a_joiner_that_is_killed_takes_what_it_made_along(containers, mark, monkeypatch):
+    """While it is held until the program runs, which takes its time here."""
+    container = containers.start()
+    fork, execute = attach_child.fork, attach_child._execute
+
+    def kill_it_when_it_is_held(plan):
+        pid = fork(plan)
+        if os.fork() == 0:
+            while process.status_values(pid, "State") != ["D (disk sleep)"]:
+                time.sleep(0.001)
+            os.kill(pid, signal.SIGKILL)
+            os._exit(0)
+        return pid
+
+    def execute_late(*plan):
+        time.sleep(0.5)
+        execute(*plan)
+
+    monkeypatch.setattr(attach_child, "fork", kill_it_when_it_is_held)
+    monkeypatch.setattr(attach_child, "_execute", execute_late)
+    with pytest.raises(errors.StepError, match="killed"):
+        attach(container, AttachRequest(["sleep", mark]))
+    assert os.wait()[1] == 0  # the helper; there is no other child
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert_nothing_left(mark)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

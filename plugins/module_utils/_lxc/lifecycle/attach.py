@@ -115,7 +115,7 @@ def _direct(conversation: Conversation, channels: Channels, inquiry: Inquiry) ->
     except (BrokenPipeError, ConnectionResetError):  # it has failed, and the conversation says why
         return
     except BaseException:
-        conversation.abandon()
+        conversation.end()
         raise
 
 

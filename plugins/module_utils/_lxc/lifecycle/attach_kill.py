@@ -25,9 +25,15 @@ class Tree(NamedTuple):
     scope: Optional[Scope]
     others: AbstractSet[int]
 
+    def children(self) -> set[int]:
+        """Those of it that are the caller's own."""
+        if self.scope:
+            return children() & set(self.scope.members())
+        return children() - self.others
+
     def end(self, children: Iterable[int]) -> None:
         """Kill these children of ours, and everything that they began; by descent only as long as the parents live."""
-        below = set() if self.scope else descendants(set(_below({os.getpid()})) - self.others)
+        below = set() if self.scope else descendants(self.children())
         ending = {*children, *below}
         for pid in ending:
             _signal(pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import select
+import signal
 import time
 from typing import NamedTuple, Optional
 
@@ -138,21 +139,31 @@ class Conversation:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 self.timed_out = True
-                self._end()
                 break
             for fd, _events in self._poll.poll(None if left is None else left * 1000 + 1):
                 self._turn(fd, signals)
             if signals.seen:
-                self._end()
                 break
+        if self.rc is None or signals.seen:
+            self.end()
         self._reap_joiner()
         self._drain_status()
         self._last_words()
 
-    def abandon(self) -> None:
-        """End the joiner, which has made nothing yet."""
-        self._tree.end([self._joiner_pid])
+    def end(self) -> None:
+        """End everything that was begun. The joiner goes first, to make no more; what it had made, and could not tell of, is our child."""
+        if self._joiner_pid:
+            os.kill(self._joiner_pid, signal.SIGKILL)
         self._reap_joiner()
+        self._drain_status()
+        ours = self._tree.children()
+        if self._pid and self.rc is None:
+            ours.add(self._pid)
+        self._tree.end(ours)
+        for pid in ours - {self._pid}:
+            os.waitpid(pid, 0)
+        if self._pid and self.rc is None:
+            self._reap()
 
     def _turn(self, fd: int, signals: Signals) -> None:
         if fd == signals.fd:
@@ -247,15 +258,6 @@ class Conversation:
         if self._joiner_pid:
             os.waitpid(self._joiner_pid, 0)
             self._joiner_pid = 0
-
-    def _end(self) -> None:
-        """End everything that was begun. A command's process that the joiner had just made is our child: it must be known to be reaped."""
-        self._tree.end(pid for pid in (self._joiner_pid, self._pid) if pid)
-        self._reap_joiner()
-        self._drain_status()
-        self._tree.end([self._pid] if self._pid and self.rc is None else [])
-        if self._pid and self.rc is None:
-            self._reap()
 
     def _drain_status(self) -> None:
         os.set_blocking(self._status_fd, False)
