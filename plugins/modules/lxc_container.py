@@ -216,7 +216,7 @@ options:
       options:
         description:
           - Mount options. LXC adds V(optional), V(create=dir), V(create=file) and V(relative) to those of C(mount(8)).
-          - When it is not given, V(bind) and V(create=dir) are written.
+          - When it is not given, V(create=dir) is written, and V(bind) where O(mounts[].type) is not given either.
         type: list
         elements: str
   hooks:

@@ -9,10 +9,11 @@ import os
 import signal
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, process
 
 Run = Callable[..., Any]
 # linux/reboot.h
@@ -106,3 +107,14 @@ def test_many_children_leave_nothing(in_child: Run, either_clone: str) -> None:
         os.close(pidfd)
         assert process.wait(pid) == (pid, 0)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_directory_that_is_not_below_the_root_is_not_entered(in_child: Run, tmp_path: Path) -> None:
+    def enter() -> str:
+        fd = mount.open_tree(str(tmp_path), clone=True)  # of no mount namespace, as one of the host's is seen from a container
+        with pytest.raises(FileNotFoundError):
+            process.enter_directory(f"/proc/self/fd/{fd}")
+        process.enter_directory(str(tmp_path).encode())
+        return os.getcwd()
+
+    assert in_child(enter) == str(tmp_path)

@@ -228,6 +228,19 @@ def test_environment_arch_and_working_directory(make_box):
     assert text(box.root / "tmp/nnp").split()[1] == "1"
 
 
+def test_init_s_user_groups_and_the_size_of_dev(make_box):
+    lines = ("lxc.init.uid = 1000", "lxc.init.gid = 100", "lxc.init.groups = 29,44", "lxc.autodev.tmpfs.size = 65536")
+    box = make_box("s1", *lines)
+    box.init("exec sleep 1000")
+    box.start()
+    status = process.status(box.pid)
+    assert status["Uid"].split() == ["1000"] * 4
+    assert status["Gid"].split() == ["100"] * 4
+    assert status["Groups"].split() == ["29", "44"]
+    dev = os.statvfs(box.path("dev"))
+    assert dev.f_blocks * dev.f_frsize == 65536
+
+
 def test_sysctl_prlimit_and_clocks(make_box):
     box = make_box(
         "s1",

@@ -33,6 +33,7 @@ def collect(several=False, **params):
             {"mounts": [{"source": "tmpfs", "target": "t", "type": "tmpfs", "options": ["size=1m", "ro"]}]},
             {"lxc.mount.entry": ["tmpfs t tmpfs size=1m,ro 0 0"]},
         ),
+        ({"mounts": [{"source": "tmpfs", "target": "t", "type": "tmpfs"}]}, {"lxc.mount.entry": ["tmpfs t tmpfs create=dir 0 0"]}),
         ({"mounts": []}, {"lxc.mount.entry": []}),
         ({"hooks": {"start": "/a", "pre-start": ["/b 1", "/c"]}}, {"lxc.hook.start": ["/a"], "lxc.hook.pre-start": ["/b 1", "/c"]}),
         (

@@ -285,6 +285,12 @@ def open_namespace(pid: int, name: str) -> int:
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def enter_directory(path: Union[str, bytes]) -> None:
+    """chdir(2) to what is below our root: getcwd(2) fails for a directory of another (CVE-2024-21626)."""
+    os.chdir(path)
+    os.getcwdb()
+
+
 def changed_signals() -> list[int]:
     """Those that this process ignores or catches, as the kernel has it; of the C library's own two those that it ignores."""
     ignored, caught = (int(mask, 16) for mask in status_values(os.getpid(), "SigIgn", "SigCgt"))

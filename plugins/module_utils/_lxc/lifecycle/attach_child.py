@@ -176,11 +176,10 @@ def _become(plan: Plan, target: Target, user: User) -> None:
 
 
 def _change_directory(candidates: list[bytes]) -> None:
-    """The first that is there; getcwd(2) fails for one that is not below the root (CVE-2024-21626)."""
+    """The first that is there."""
     for number, path in enumerate(candidates, 1):
         try:
-            os.chdir(path)
-            os.getcwdb()
+            process.enter_directory(path)
             return
         except OSError as error:
             if number == len(candidates):

@@ -197,7 +197,7 @@ def _directory(config: Config) -> None:
     directory = config.get("lxc.init.cwd")
     if directory:
         try:
-            os.chdir(directory)
+            process.enter_directory(directory)
         except OSError as error:
             raise StepError.from_os("exec", "Enter lxc.init.cwd", directory, error) from error
 

@@ -208,7 +208,8 @@ def _mount(mount: Mapping[str, Any]) -> str:
     if ".." in target.split("/"):
         raise BadValue("mounts.target", target, "a path without .. in it")
     options = mount.get("options")
-    options = ["bind", "create=dir"] if options is None else options
+    if options is None:
+        options = ["create=dir"] if "type" in fields else ["bind", "create=dir"]
     listed = ",".join(_text("mounts.options", item) for item in options) or "defaults"
     if re.search(r"\s", listed):
         raise BadValue("mounts.options", listed, "options without blanks")
