@@ -317,11 +317,29 @@ def template() -> tuple[object, ...]:
         metadata,
         none,
         placing,
+        rootfiles,
         run,
         script,
     )
 
-    return aptsources, archive, base, busybox, cache, debian, debianroot, debootstrap, local, machine, metadata, none, placing, run, script
+    return (
+        aptsources,
+        archive,
+        base,
+        busybox,
+        cache,
+        debian,
+        debianroot,
+        debootstrap,
+        local,
+        machine,
+        metadata,
+        none,
+        placing,
+        rootfiles,
+        run,
+        script,
+    )
 
 
 def wire() -> tuple[object, ...]:

@@ -52,12 +52,13 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return
     try:
-        _remove_entry(parent_fd, name, path)
+        remove_at(parent_fd, name, path)
     finally:
         os.close(parent_fd)
 
 
-def _remove_entry(parent_fd: int, name: str, path: str) -> None:
+def remove_at(parent_fd: int, name: str, path: str) -> None:
+    """The same for a name in an open directory, which messages call `path`; a mount on the way stops it where it stands (EBUSY, EXDEV)."""
     try:
         if _unlink(parent_fd, name):
             return

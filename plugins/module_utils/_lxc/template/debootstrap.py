@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ..errors import Unsupported
-from . import aptsources, base, debianroot, script
+from . import aptsources, base, debianroot, rootfiles, script
 
 # mmdebstrap's names. The whole (priorities required and important) is debootstrap's variant without a name.
 _VARIANTS = {"minbase": "minbase", "required": "minbase", "buildd": "buildd", "important": "", "debootstrap": ""}
@@ -57,9 +57,9 @@ def words(
 
 def complete(rootfs: str, sources: Sequence[aptsources.Source], env: Mapping[str, str], log: base.Log) -> None:
     """All of the sources, and from the others what is newer, the security fixes above all."""
-    debianroot.write(rootfs, "etc/apt/sources.list", "".join(source.line() + "\n" for source in sources))
+    rootfiles.write(rootfs, "etc/apt/sources.list", "".join(source.line() + "\n" for source in sources))
     debianroot.take_keys(rootfs, [source.signed_by for source in sources if source.signed_by])
-    if len(sources) < 2 or not os.path.lexists(f"{rootfs}/usr/bin/apt-get"):
+    if len(sources) < 2 or not rootfiles.exists(rootfs, "usr/bin/apt-get"):
         return
     if not all(source.uri.startswith(("http://", "https://")) for source in sources):
         log("Not upgraded from all sources: some are directories of this host")
