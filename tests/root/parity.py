@@ -17,11 +17,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 from terminal import Terminal
@@ -57,6 +58,8 @@ while :; do sleep 3600 & wait $!; done
 """
 DEAF_INIT = "#!/bin/sh\ntrap '' PWR\necho > /ready\nwhile :; do sleep 3600 & wait $!; done\n"
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C", "FROM_CALLER": "yes"}
+# How LXC's tools are called: whoever runs the tests may ignore signals.
+LOGIN: dict[str, Any] = {"env": ENVIRONMENT, "preexec_fn": process.reset_signals}
 
 COUNTERS = re.compile(r"^( ?(?:CPU|BlkIO|Memory|KMem) use:| (?:TX|RX|Total) bytes:).*$", re.MULTILINE)
 NAMELESS = ("ls", "autostart", "top", "monitor")
@@ -111,15 +114,13 @@ class Side:
     def run(self, command: str, stdin: str = "") -> Outcome:
         """Run it and keep what it said; it may read `stdin`."""
         pid = self.pid
-        done = subprocess.run(self.argv(command), input=stdin.encode(), capture_output=True, timeout=60, env=ENVIRONMENT, check=False)
+        done = subprocess.run(self.argv(command), input=stdin.encode(), capture_output=True, timeout=60, check=False, **LOGIN)
         outcome = Outcome(command, done.returncode, self.same(done.stdout, pid), self.same(done.stderr, pid))
         self.said.append(outcome)
         return outcome
 
     def begin(self, command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self.argv(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT
-        )
+        return subprocess.Popen(self.argv(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **LOGIN)
 
     def end(self, command: str, process: subprocess.Popen[bytes]) -> Outcome:
         output, _none = process.communicate(timeout=30)

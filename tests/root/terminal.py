@@ -13,7 +13,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import tty
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process, tty
 
 ROWS, COLUMNS = 33, 111
 TIMEOUT = 20.0
@@ -29,6 +29,7 @@ class Terminal:
         if self.pid == 0:
             try:
                 tty.set_size(0, ROWS, COLUMNS)
+                process.reset_signals()
                 os.execvpe(argv[0], list(argv), dict(environment))
             finally:
                 os._exit(127)

@@ -343,6 +343,6 @@ def template() -> tuple[object, ...]:
 
 
 def wire() -> tuple[object, ...]:
-    from .wire import client, connection, exchange, host, payloads, presence, protocol, query, several
+    from .wire import ahead, client, connection, exchange, host, payloads, presence, protocol, query, several
 
-    return client, connection, exchange, host, payloads, presence, protocol, query, several
+    return ahead, client, connection, exchange, host, payloads, presence, protocol, query, several

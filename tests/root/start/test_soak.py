@@ -31,7 +31,6 @@ def bridge() -> Iterator[str]:
 def left_on_the_host(monitor: int) -> dict[str, object]:
     """Everything that a container could leave behind, in a form that can be compared."""
     cgroups = [base for base, _directories, _files in os.walk("/sys/fs/cgroup") if "lxc.payload.soak" in base]
-    processes = {pid for pid in os.listdir("/proc") if pid.isdigit() and process.alive(int(pid))}
     return {
         "links": sorted(os.listdir("/sys/class/net")),
         "cgroups": sorted(cgroups),
@@ -40,9 +39,23 @@ def left_on_the_host(monitor: int) -> dict[str, object]:
         "files": sorted(str(path) for place in ("/run", "/tmp/hostkit", paths.RUN) for path in Path(place).rglob("*") if path.is_file()),
         "descriptors": len(os.listdir(f"/proc/{monitor}/fd")),
         "own descriptors": len(os.listdir("/proc/self/fd")),
-        "processes": len(processes),
+        "processes": processes(monitor),
         "sockets": sum("/command" in line for line in Path("/proc/net/unix").read_text().splitlines()),
     }
+
+
+def processes(monitor: int) -> list[str]:
+    """What they run, without the launcher that may rest for a while (launchers.py)."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parent = process.status(int(pid))["PPid"]
+            words = Path("/proc", pid, "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words and (parent != str(monitor) or words != Path(f"/proc/{monitor}/cmdline").read_bytes()):
+            found.append(words.replace(b"\0", b" ").decode("utf-8", "replace"))
+    return sorted(found)
 
 
 def one_round(lxc_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Union
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.edit import edit, replace_networks
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.lines import unknown, values
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config.lines import said, values
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 
 Value = Union[None, str, list[str]]
@@ -321,4 +321,4 @@ def test_bad_lines_that_are_left_are_an_error_that_says_how_to_be_rid_of_all() -
 
 def test_values_of_a_broken_file_are_those_of_its_good_lines() -> None:
     assert values(BROKEN) == {"lxc.uts.name": ["p1"], "lxc.start.auto": ["1"]}
-    assert unknown(BROKEN) == {"lxc.nonsense.key": ["1", "2"], "tty.max": ["3"], "lxc.tty.max": [""]}
+    assert said(BROKEN) == {**values(BROKEN), "lxc.nonsense.key": ["1", "2"], "tty.max": ["3"], "lxc.tty.max": [""]}

@@ -30,7 +30,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import query
 def test_where_the_root_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, answer: str | None, expected: str) -> None:
     """The monitor answers without the backend's prefix, as LXC's does; None: nothing runs."""
 
-    def config_item(_one: paths.Container, _key: str) -> str | None:
+    def config_item(_one: paths.Container, _key: str, **_asker: object) -> str | None:
         if answer == "refused":
             raise LxcError("It has just ended")
         return answer

@@ -34,7 +34,7 @@ class World:
         state = self.states.get(wanted.container.name, "ABSENT")
         return Observed("absent") if state == "ABSENT" else Observed("defined", state)
 
-    def summary(self, one):
+    def summary(self, one, _asker):
         return {"name": one.name, "state": self.states.get(one.name, "ABSENT")}
 
     def _act(self, verb, name, state):

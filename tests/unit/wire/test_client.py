@@ -248,12 +248,14 @@ def test_several_are_sent_before_the_first_is_answered(monitor, container):
             link.sendall(ok(number))
             link.close()
 
-    threading.Thread(target=serve, daemon=True).start()
     before = open_fds()
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
     questions = several.Several(container, timeout=5)
     pending = [questions.send(Command.GET_STATE) for _request in range(3)]
     assert [reply().response.value for reply in pending] == [0, 1, 2]
     questions.close()
+    server.join(5)
     assert len(open_fds()) <= len(before)
 
 

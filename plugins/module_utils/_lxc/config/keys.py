@@ -8,6 +8,7 @@ The modern spelling is the one that is written; both are read.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from ..errors import ConfigError
@@ -178,6 +179,7 @@ _FAMILIES = [(key.name, key) for key in KEYS if key.name.endswith(".")] + [("lxc
 _BESIDE_FAMILY = ("lxc.cgroup.dir", "lxc.cgroup.relative", "lxc.hook.version")
 
 
+@lru_cache(1024)  # the same few, of many containers
 def find(name: str, network: int = 0) -> Optional[Match]:
     """The key of that name in either spelling, or None. `network` is the number for a legacy one that has none (lxc.network.link)."""
     key = _MODERN.get(name)

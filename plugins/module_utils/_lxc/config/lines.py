@@ -49,19 +49,24 @@ def values(text: str, file: str = "config") -> dict[str, list[str]]:
 
     Of a key that is not repeatable there is one, the last. Lines that a later one makes void are left out.
     """
-    found: dict[str, list[str]] = {}
-    for line in read(text, file):
-        if line.match and line.live:
-            found.setdefault(line.name, []).extend(items(line))
-    return found
+    return _values(read(text, file))
 
 
-def unknown(text: str) -> dict[str, list[str]]:
-    """The lines whose key LXC does not have, by what stands in its place."""
+def said(text: str) -> dict[str, list[str]]:
+    """The values, and after them the lines whose key LXC does not have, by what stands in its place."""
+    listed = read(text, "config")
     found: dict[str, list[str]] = {}
-    for line in read(text, "config"):
+    for line in listed:
         if line.unknown:
             found.setdefault(line.unknown, []).append(line.raw.partition("=")[2].strip())
+    return {**_values(listed), **found}
+
+
+def _values(listed: Sequence[Line]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in listed:
+        if line.match and line.live:
+            found.setdefault(line.name, []).extend(items(line))
     return found
 
 

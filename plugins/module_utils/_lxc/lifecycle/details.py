@@ -6,26 +6,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ..errors import ConfigError, LxcError
 from ..paths import Container, is_name
-from ..wire.exchange import TIMEOUT, ask
+from ..wire.exchange import TIMEOUT, Ask, ask, close
 from ..wire.payloads import CGROUP_MAX_FDS, CgroupCtx
 from ..wire.protocol import Command
+from .info import QUESTIONS as SUMMARY
 from .info import summary
 
+_ANY_CGROUP = CgroupCtx().pack()
+QUESTIONS = (*SUMMARY, (Command.GET_CGROUP_CTX, _ANY_CGROUP, CGROUP_MAX_FDS))
 _COUNTERS = ("memory.current", "memory.usage_in_bytes", "cpu.stat", "cpuacct.usage")
 _PROBLEMS = 10  # lines of a broken config that are named
 
 
-def details(one: Container) -> dict[str, object]:
+def details(one: Container, asker: Ask = ask) -> dict[str, object]:
     """The summary and what lxc_container_info adds: memory and cpu, and what the config says of autostart, groups, store."""
-    found = summary(one)
+    found = summary(one, asker)
     state = found["state"]
     found["exists"] = state != "ABSENT"
     found["defined"] = os.path.lexists(one.config)
     found["half_made"] = state == "STOPPED" and os.path.lexists(one.partial)
-    found.update(usage(one) if state not in ("ABSENT", "STOPPED") else {"memory_bytes": None, "cpu_seconds": None})
+    found.update(usage(one, asker) if state not in ("ABSENT", "STOPPED") else {"memory_bytes": None, "cpu_seconds": None})
     found.update(_from_config(one) if found["defined"] else {})
     return found
 
@@ -62,7 +66,7 @@ def _own_values(one: Container) -> dict[str, object]:
 
     with open(one.config, encoding="utf-8", errors="surrogateescape") as stream:
         text = stream.read()
-    values = {**lines.values(text), **lines.unknown(text)}
+    values = lines.said(text)
     for key in values:
         if key.startswith("lxc.environment"):
             values[key] = [value.partition("=")[0] + "=(not shown)" for value in values[key]]
@@ -77,9 +81,9 @@ def backing_store(rootfs: str) -> str:
     return {"overlay": "overlayfs"}.get(prefix, prefix) if colon and "/" not in prefix else "dir"
 
 
-def usage(one: Container) -> dict[str, object]:
+def usage(one: Container, asker: Ask = ask) -> dict[str, object]:
     """Memory in bytes and cpu time in seconds, as its cgroups count them; None where the host does not count."""
-    said = _counters(one)
+    said = _counters(one, asker)
     memory = said.get("memory.current") or said.get("memory.usage_in_bytes", "")
     microseconds = said.get("cpu.stat", "")  # v2: its first line is `usage_usec N`
     if microseconds.startswith("usage_usec"):
@@ -90,23 +94,36 @@ def usage(one: Container) -> dict[str, object]:
     return {"memory_bytes": int(memory) if memory.isdigit() else None, "cpu_seconds": None if cpu is None else round(cpu, 3)}
 
 
-def _counters(one: Container) -> dict[str, str]:
+def _counters(one: Container, asker: Ask) -> dict[str, str]:
     """What these files say, in whichever of its cgroups they are: the versions of cgroups have different ones. One question for all."""
     try:
-        fds = ask(one, Command.GET_CGROUP_CTX, TIMEOUT, payload=CgroupCtx().pack(), max_fds=CGROUP_MAX_FDS).fds
+        fds = asker(one, Command.GET_CGROUP_CTX, TIMEOUT, payload=_ANY_CGROUP, max_fds=CGROUP_MAX_FDS).fds
     except LxcError:
         return {}
-    said = {}
-    for directory_fd in fds:
-        for name in _COUNTERS:
-            try:
-                file_fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
-            except OSError:
-                continue
-            with open(file_fd, encoding="ascii") as stream:
-                said[name] = stream.read().strip()
-        os.close(directory_fd)
+    said: dict[str, str] = {}
+    try:
+        for directory_fd in fds:
+            said.update((name, text) for name in _COUNTERS if (text := _read(directory_fd, name)))
+            if _whole(said):
+                break
+    finally:
+        close(fds)
     return said
+
+
+def _whole(said: Mapping[str, str]) -> bool:
+    """Both are there, whichever version they are of."""
+    memory = "memory.current" in said or "memory.usage_in_bytes" in said
+    return memory and ("cpuacct.usage" in said or said.get("cpu.stat", "").startswith("usage_usec"))
+
+
+def _read(directory_fd: int, name: str) -> str:
+    try:
+        file_fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
+    except OSError:
+        return ""
+    with open(file_fd, encoding="ascii") as stream:
+        return stream.read().strip()
 
 
 def all_names(lxc_path: str) -> list[str]:

@@ -10,23 +10,31 @@ import os
 from ..errors import LxcError
 from ..paths import Container
 from ..wire import query
-from ..wire.protocol import State
+from ..wire.exchange import Ask, ask
+from ..wire.protocol import Command, State, pack_text
+
+# What a summary asks of a running container (`wire.ahead`).
+QUESTIONS = (
+    (Command.GET_STATE, b"", 0),
+    (Command.GET_INIT_PID, b"", 0),
+    (Command.GET_CONFIG_ITEM, pack_text("lxc.rootfs.path"), 0),
+)
 
 
-def summary(one: Container) -> dict[str, object]:
+def summary(one: Container, asker: Ask = ask) -> dict[str, object]:
     """What every result of lxc_container holds: state, pid, addresses, where it is."""
-    state = query.state(one)
+    state = query.state(one, asker=asker)
     running = state is not State.STOPPED
     defined = os.path.lexists(one.config)
     found: dict[str, object] = {
         "name": one.name,
         "state": state.name if running or defined else "ABSENT",
-        "init_pid": _init_pid(one) if running else -1,
+        "init_pid": _init_pid(one, asker) if running else -1,
         "interfaces": [],
         "ipv4": [],
         "ipv6": [],
         "config_path": one.config,
-        "rootfs": rootfs_path(one, running) if running or defined else "",
+        "rootfs": rootfs_path(one, running, asker) if running or defined else "",
     }
     if found["init_pid"] != -1:
         network = addresses(int(str(found["init_pid"])))
@@ -34,19 +42,19 @@ def summary(one: Container) -> dict[str, object]:
     return found
 
 
-def _init_pid(one: Container) -> int:
+def _init_pid(one: Container, asker: Ask) -> int:
     try:
-        return query.init_pid(one)
+        return query.init_pid(one, asker=asker)
     except LxcError:  # it has just ended
         return -1
 
 
-def rootfs_path(one: Container, running: bool) -> str:
+def rootfs_path(one: Container, running: bool, asker: Ask = ask) -> str:
     """As `lxc.rootfs.path` has it, a plain path for a directory, with the backend's prefix else. A running one answers itself."""
     answer = ""
     if running:
         try:
-            answer = _plain(query.config_item(one, "lxc.rootfs.path") or "")
+            answer = _plain(query.config_item(one, "lxc.rootfs.path", asker=asker) or "")
         except LxcError:
             pass
         if os.path.isdir(answer):

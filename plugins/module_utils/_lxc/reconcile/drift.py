@@ -25,7 +25,7 @@ def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired],
     if after == before:
         return Plan(pending_restart=waiting)
     keys = changed_keys(before, after)
-    old, new = _values(before), _values(after)
+    old, new = lines.said(before), lines.said(after)
     change = Change(
         f"config {', '.join(keys)}".rstrip(),
         _shown_values(keys, old),
@@ -71,12 +71,8 @@ def _kept(section: NetworkSection, index: int, text: str) -> NetworkSection:
 
 def changed_keys(before: str, after: str) -> list[str]:
     """The keys whose lines differ, in the order of the new file."""
-    old, new = _values(before), _values(after)
+    old, new = lines.said(before), lines.said(after)
     return [key for key in dict.fromkeys(list(new) + list(old)) if old.get(key) != new.get(key)]
-
-
-def _values(text: str) -> dict[str, list[str]]:
-    return {**lines.values(text), **lines.unknown(text)}
 
 
 def shown(text: str) -> str:

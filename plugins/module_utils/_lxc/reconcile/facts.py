@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import BadValue, LxcError
 from ..lifecycle import details
 from ..paths import check_lxc_path, container
+from ..wire import query
 from .place import default_lxc_path
 from .plan import Report
 
@@ -32,9 +33,9 @@ class Facts:
     def apply(self) -> Report:
         entries: list[dict[str, object]] = []
         warnings = []
-        for one in self._containers:
+        for one, asker in zip(self._containers, query.askers(self._containers, details.QUESTIONS)):
             try:
-                entries.append(details.details(one))
+                entries.append(details.details(one, asker))
             except (LxcError, OSError) as error:  # one that ends while it is read must not hide the others
                 warnings.append(f"{one.name}: {error}")
         exists = bool(entries) and all(entry["exists"] for entry in entries)

@@ -14,6 +14,8 @@ from typing import Any
 from ..errors import LxcError
 from ..lifecycle import info
 from ..paths import check_lxc_path
+from ..wire import query
+from ..wire.exchange import Ask
 from . import container
 from .desired import Desired
 from .observe import observe
@@ -55,7 +57,8 @@ class Fleet:
         task.plan = container.plan(task.desired, task.observed, self._verbs)
 
     def _report(self, predicted: bool) -> Report:
-        entries = [_entry(task, predicted) for task in self._tasks]
+        containers = [task.desired.container for task in self._tasks]
+        entries = [_entry(task, predicted, asker) for task, asker in zip(self._tasks, query.askers(containers, info.QUESTIONS))]
         failed = [task for task in self._tasks if task.error is not None]
         result: dict[str, object] = {"containers": entries}
         if len(entries) == 1:
@@ -88,9 +91,9 @@ def job(params: Mapping[str, Any]) -> Fleet:
     return Fleet(desired(params, lxc_path), verbs)
 
 
-def _entry(task: Task, predicted: bool) -> dict[str, object]:
+def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:
     plan = task.plan
-    entry = _facts(task)
+    entry = _facts(task, asker)
     if predicted and task.error is None:
         states = [change.after for change in plan.changes if change.field == "state"]
         known = "STOPPED" if entry["state"] == "ABSENT" else entry["state"]
@@ -102,9 +105,9 @@ def _entry(task: Task, predicted: bool) -> dict[str, object]:
     return entry
 
 
-def _facts(task: Task) -> dict[str, object]:
+def _facts(task: Task, asker: Ask) -> dict[str, object]:
     try:
-        return info.summary(task.desired.container)
+        return info.summary(task.desired.container, asker)
     except (LxcError, OSError) as error:  # facts are an extra: what was done has been done
         task.warnings.append(f"Its facts could not be read: {error}")
         return {"name": task.name, "state": task.observed.state}

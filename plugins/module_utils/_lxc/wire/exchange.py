@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from ..errors import InUse, LxcError, StepError, TimedOut
 from ..paths import Container
@@ -38,6 +38,12 @@ class Reply(NamedTuple):
     response: protocol.Response
     payload: bytes
     fds: list[int]
+
+
+class Ask(Protocol):
+    """How `ask` is called by who only asks: what takes its place may have asked before."""
+
+    def __call__(self, container: Container, command: Command, timeout: float, *, payload: bytes = ..., max_fds: int = ...) -> Reply: ...
 
 
 class Exchange:

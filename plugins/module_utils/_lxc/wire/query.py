@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..paths import Container
 from . import protocol
-from .exchange import TIMEOUT, Refused, Reply, ask
+from .exchange import TIMEOUT, Ask, Refused, Reply, ask
 from .protocol import Command, NotRunning, ProtocolError, State
 
 
-def state(container: Container, timeout: float = TIMEOUT) -> State:
+def state(container: Container, timeout: float = TIMEOUT, asker: Ask = ask) -> State:
     """The state; STOPPED when nobody listens."""
     try:
-        value = ask(container, Command.GET_STATE, timeout).response.value
+        value = asker(container, Command.GET_STATE, timeout).response.value
     except NotRunning:
         return State.STOPPED
     return state_of(container, value)
@@ -31,17 +31,17 @@ def state_of(container: Container, value: int) -> State:
         raise ProtocolError(f"The monitor of {container.name} tells the unknown state {value}") from None
 
 
-def init_pid(container: Container, timeout: float = TIMEOUT) -> int:
+def init_pid(container: Container, timeout: float = TIMEOUT, asker: Ask = ask) -> int:
     """The pid of the container's first process, as the monitor's pid namespace counts."""
-    pid = ask(container, Command.GET_INIT_PID, timeout).response.value
+    pid = asker(container, Command.GET_INIT_PID, timeout).response.value
     if pid <= 0:
         raise NotRunning(f"Container {container.name} in {container.lxc_path} has no init yet")
     return pid
 
 
-def config_item(container: Container, key: str, timeout: float = TIMEOUT) -> str | None:
+def config_item(container: Container, key: str, timeout: float = TIMEOUT, asker: Ask = ask) -> str | None:
     """The value that the container was started with, as the monitor prints it; None when it is unset or unknown."""
-    return read_config_item(lambda: ask(container, Command.GET_CONFIG_ITEM, timeout, payload=protocol.pack_text(key)))
+    return read_config_item(lambda: asker(container, Command.GET_CONFIG_ITEM, timeout, payload=protocol.pack_text(key)))
 
 
 def read_config_item(pending: Callable[[], Reply]) -> str | None:
@@ -53,3 +53,12 @@ def read_config_item(pending: Callable[[], Reply]) -> str | None:
             raise
         return None
     return protocol.unpack_text(reply.payload) if reply.payload else ""
+
+
+def askers(containers: Sequence[Container], questions: Sequence[tuple[Command, bytes, int]]) -> Iterable[Ask]:
+    """For each container what it is asked by: of many, these questions are asked ahead (`ahead.each`)."""
+    if len(containers) < 2:
+        return [ask] * len(containers)
+    from . import ahead
+
+    return ahead.each(containers, questions)
