@@ -107,7 +107,7 @@ def test_each_source_wakes(one, pipe, link, monkeypatch, woken_by):
     waiting = events(one, pipe)
     waiting.wait(600)
     waiting.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize(("told", "limits"), [(True, [2.0, 2.0, 2.0]), (False, [0.02, 0.03, 0.045])])
