@@ -19,6 +19,18 @@ from stock import BLOCKING_INIT, DEAF_INIT
 LISTENING_INIT = "#!/bin/sh\ntrap 'exit 0' {}\necho > /ready\nwhile :; do sleep 3600 & wait $!; done\n"
 
 
+# As for a moment the C library does in each fork, but for longer.
+BUSY_INIT = """#!/usr/bin/python3 -ISB
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+signal.signal(signal.SIGPWR, lambda *_: os._exit(0))
+open("/ready", "w").close()
+time.sleep(0.2)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+time.sleep(1000)
+"""
+
+
 def gone(container):
     return client.state(container) == State.STOPPED and container.name not in client.listening(container.lxc_path)
 
@@ -31,7 +43,8 @@ def wait_for(path):
 
 
 def test_sigpwr_for_an_ordinary_init(containers):
-    container = containers.start()
+    container = containers.start(init=LISTENING_INIT.format("PWR"))
+    wait_for(Path(container.rootfs, "ready"))
     stopped = stop.stop(container, 30)
     assert (stopped.how, stopped.signal) == ("signal", "SIGPWR") and 0 < stopped.seconds < 30
     assert gone(container)
@@ -42,6 +55,13 @@ def test_sigrtmin_3_for_an_init_that_blocks_it(containers):
     wait_for(Path(container.rootfs, "ready"))
     stopped = stop.stop(container, 30)
     assert (stopped.how, stopped.signal) == ("signal", "SIGRTMIN+3") and gone(container)
+
+
+def test_one_that_blocks_everything_for_a_moment_is_no_systemd(containers):
+    container = containers.start(init=BUSY_INIT, host_usr=True)
+    wait_for(Path(container.rootfs, "ready"))
+    stopped = stop.stop(container, 30)
+    assert (stopped.how, stopped.signal) == ("signal", "SIGPWR") and gone(container)
 
 
 def test_the_configs_signal_goes_first(containers):

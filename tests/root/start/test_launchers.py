@@ -25,14 +25,21 @@ def links(pid: int) -> list[str]:
     return sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
 
 
+def is_done(launcher: int) -> bool:
+    """It closes the container's terminals and init's pidfd after it has said that it is free."""
+    return not any("pidfd" in link or "/pts" in link or "ptmx" in link for link in links(launcher))
+
+
 def test_the_same_process_launches_one_after_the_other_and_holds_no_more_than_before(make_box, until):
     boxes = [make_box(f"s{number}", "lxc.mount.auto = proc sys", "lxc.tty.max = 1") for number in range(6)]
     boxes[0].start()
     [launcher] = resting()
+    until(lambda: is_done(launcher), "the first launch is over")
     held, namespaces = links(launcher), process.namespaces(launcher)
     for box in boxes[1:]:
         box.start()
         assert resting() == {launcher}
+    until(lambda: is_done(launcher), "the last launch is over")
     assert links(launcher) == held
     assert process.namespaces(launcher) == namespaces == process.namespaces(os.getpid())
     assert os.readlink(f"/proc/{launcher}/cwd") == "/"

@@ -22,6 +22,7 @@ from . import freeze
 
 _KILL = 5.0  # what command 2 may take before we kill init ourselves
 _CLEANUP = 60.0  # what the monitor may take after init is gone: hooks, the network, unmounts
+_FORK = 0.5  # what a fork of init's may take on a busy host
 _SIGRTMIN3 = signals.SIGRTMIN + 3
 
 
@@ -136,7 +137,17 @@ def halt_signal(container: Container, pid: int) -> int:
     configured = number_of(client.config_item(container, "lxc.signal.halt") or "")
     if configured:
         return configured
-    return _SIGRTMIN3 if _SIGRTMIN3 in process.blocked_signals(pid) else signals.SIGPWR
+    return _SIGRTMIN3 if _SIGRTMIN3 in _blocked_for_long(pid) else signals.SIGPWR
+
+
+def _blocked_for_long(pid: int) -> set[int]:
+    """The signals it blocks by choice. In the middle of a fork that is everything: nobody chooses SIGSEGV, so look again."""
+    end = time.monotonic() + _FORK
+    blocked = process.blocked_signals(pid)
+    while signals.SIGSEGV in blocked and time.monotonic() < end:
+        time.sleep(0.001)
+        blocked = process.blocked_signals(pid)
+    return blocked
 
 
 def number_of(text: str) -> int:
