@@ -16,7 +16,7 @@ UTILS = ROOT / "plugins/module_utils"
 FILES = sorted((UTILS / "_lxc").rglob("*.py"))
 SOURCES = sorted(path for part in ("ci", "plugins", "tests") for path in (ROOT / part).rglob("*.py") if "output" not in path.parts)
 
-LEAVES = {"compiled", "errors", "paths", "rollback"}
+LEAVES = {"compiled", "digest", "errors", "paths", "rollback"}
 BOTTOM = {"kernel", "config", "wire"}
 RESOURCES = {"storage", "network", "cgroup", "security", "rootfs", "template"}
 # What each part may import beside the leaves and itself.

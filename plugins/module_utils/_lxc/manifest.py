@@ -10,9 +10,9 @@ from __future__ import annotations
 
 
 def leaves() -> tuple[object, ...]:
-    from . import compiled, errors, paths, rollback
+    from . import compiled, digest, errors, paths, rollback
 
-    return compiled, errors, paths, rollback
+    return compiled, digest, errors, paths, rollback
 
 
 def cgroup() -> tuple[object, ...]:

@@ -23,7 +23,7 @@ def loaded() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["subprocess", "threading", "traceback", "pyroute2", "asyncio", "logging", "dataclasses", "inspect", "shutil"]
+    "module", ["subprocess", "threading", "traceback", "pyroute2", "asyncio", "logging", "dataclasses", "inspect", "shutil", "_hashlib"]
 )
 def test_it_is_not_loaded(loaded: set[str], module: str) -> None:
     assert "_lxc.monitor.supervise" in loaded

@@ -9,12 +9,12 @@ same root file system. A process is named by pid, start time and boot: none of t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
+from .. import digest
 from ..errors import InUse
 from ..kernel import process
 from ..paths import LEDGER, Container
@@ -24,8 +24,7 @@ _boots: list[str] = []
 
 def key_of(container: Container) -> str:
     """The name that its file has, and what the keeper holds for it."""
-    text = f"{container.lxc_path}\0{container.name}".encode("utf-8", "surrogateescape")
-    return hashlib.sha256(text).hexdigest()[:32]
+    return digest.of(f"{container.lxc_path}\0{container.name}")[:32]
 
 
 def _boot() -> str:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
+from .. import digest
 from ..paths import Container
 
 MARK = "hostkit-lxc"
@@ -31,14 +31,10 @@ class Created(NamedTuple):
 
 def host_name(container: Container, index: int) -> str:
     """A name that only this interface of this container has, at each start the same."""
-    return "veth" + _digest(f"{container.directory}\0{index}")[: _NAME_LIMIT - len("veth")]
+    return "veth" + digest.of(f"{container.directory}\0{index}")[: _NAME_LIMIT - len("veth")]
 
 
 def mark(container: Container, index: int) -> str:
     """What is written into the interface's alias, so that a leftover is known for ours."""
     text = f"{MARK} {container.directory} {index}"
-    return text if len(text.encode("utf-8", "surrogateescape")) <= _ALIAS_LIMIT else f"{MARK} {_digest(container.directory)} {index}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return text if len(text.encode("utf-8", "surrogateescape")) <= _ALIAS_LIMIT else f"{MARK} {digest.of(container.directory)} {index}"
