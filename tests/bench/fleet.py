@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import Row, make_container, run, stop_all, timed
 
+_REST = 21  # seconds; a launcher waits for twenty (monitor/launchers.py)
 BOOTED = ["/bin/systemctl", "is-system-running", "--wait"]
 # A task's Python, which brings up the monitor and is gone when its memory is measured.
 START = """
@@ -58,13 +59,13 @@ def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False) -> Iterat
 
 
 def bench_memory(lxc_path: Path, count: int, python: str) -> list[Row]:
-    """All supervision of so many containers. Another interpreter than the bench's own, whose pages would be shared."""
+    """All supervision, when no launcher rests. Another interpreter than the bench's own, whose pages would be shared."""
     row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", unit="KiB")
     tests = str(Path(__file__).resolve().parents[1])
     with fleet(lxc_path, "mo", count) as names:
         run(python, "-c", END.format(tests=tests))
         said = run(python, "-c", START.format(tests=tests, lxc_path=str(lxc_path / "mo"), names=names))
-        time.sleep(1)
+        time.sleep(_REST)
         row.ours.append(sum(pss(int(pid)) for pid in said.split()))
     run(python, "-c", END.format(tests=tests))
     with fleet(lxc_path, "mt", count) as names:
