@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._lxc import compiled  # noqa: F401  before the rest of it, which may then come from the host's copy
+from ._lxc import compiled  # before the rest of it, which then may come from the host's copy
 from ._lxc.errors import LxcError
 from ._lxc.reconcile.plan import Job, Report
 from ._lxc.wire import presence
@@ -39,6 +39,7 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
     """Run a module. `job` gets the parameters that were said (None is left out); `rules` go to AnsibleModule."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a caller may have left it, a program that failed seems to have succeeded
     module = AnsibleModule(argument_spec={**shared_options(), **argument_spec}, supports_check_mode=True, **rules)
+    module.debug(f"The runtime is {'of the host' if compiled.TAKEN else 'of the task'}")
     params = {key: value for key, value in module.params.items() if value is not None}
     try:
         if needs_root and os.geteuid() != 0:

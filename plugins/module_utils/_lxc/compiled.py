@@ -9,7 +9,6 @@ which Python has read: names, sizes and checksums. Only root can write to the co
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -21,6 +20,8 @@ RUN = "/run/hostkit-lxc"
 
 def mark(contents: Mapping[str, tuple[int, int]]) -> str:
     """A name for these files, by their sizes and CRC-32."""
+    import hashlib  # only for a module
+
     lines = [f"{name} {size} {crc}\n" for name, (size, crc) in sorted(contents.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -55,4 +56,4 @@ def _is_ours(path: str) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
-take()
+TAKEN = take()
