@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,23 +41,30 @@ def left_on_the_host(monitor: int) -> dict[str, object]:
         "files": sorted(str(path) for place in ("/run", "/tmp/hostkit", paths.RUN) for path in Path(place).rglob("*") if path.is_file()),
         "descriptors": len(os.listdir(f"/proc/{monitor}/fd")),
         "own descriptors": len(os.listdir("/proc/self/fd")),
-        "processes": processes(monitor),
+        "processes": processes(),
         "sockets": sum("/command" in line for line in Path("/proc/net/unix").read_text().splitlines()),
     }
 
 
-def processes(monitor: int) -> list[str]:
-    """What they run, without the launcher that may rest for a while (launchers.py)."""
+def processes() -> list[str]:
+    """Their numbers, names and parents."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            parent = process.status(int(pid))["PPid"]
-            words = Path("/proc", pid, "cmdline").read_bytes()
+            status = process.status(int(pid))
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if words and (parent != str(monitor) or words != Path(f"/proc/{monitor}/cmdline").read_bytes()):
-            found.append(words.replace(b"\0", b" ").decode("utf-8", "replace"))
+        if process.alive(int(pid)):
+            found.append(f"{pid} {status['Name']} of {status['PPid']}")
     return sorted(found)
+
+
+def end_launchers(monitor: int) -> None:
+    """The one that rests, and is held by the monitor until then, would go by itself after a while (launchers.py)."""
+    for line in processes():
+        pid, name, _of, parent = line.split()
+        if (name, parent) == ("hostkit-lxc", str(monitor)):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def one_round(lxc_path: Path) -> None:
@@ -72,19 +81,29 @@ def one_round(lxc_path: Path) -> None:
         destroy.destroy(container)
 
 
+def _difference(before: object, after: object) -> object:
+    """What is there no more, and what is new."""
+    if isinstance(before, list) and isinstance(after, list):
+        return sorted((Counter(before) - Counter(after)).elements()), sorted((Counter(after) - Counter(before)).elements())
+    return before, after
+
+
 @pytest.mark.soak
 def test_rounds_leave_nothing(bridge, monitor, tmp_path, until):
     os.chmod(tmp_path, 0o755)
     lxc_path = tmp_path / "lxc"
     one_round(lxc_path)  # what is made once for all (the lock's directory, the posture files, the root's mount point)
     until(lambda: not left_on_the_host(monitor)["cgroups"], "the first round is gone")
+    end_launchers(monitor)
+    until(lambda: not any(f"hostkit-lxc of {monitor}" in line for line in processes()), "no launcher rests")
     before = left_on_the_host(monitor)
     for _number in range(ROUNDS):
         one_round(lxc_path)
+    end_launchers(monitor)
 
     def difference() -> dict[str, object]:
         after = left_on_the_host(monitor)
-        return {what: (before[what], after[what]) for what in before if before[what] != after[what]}
+        return {what: _difference(before[what], after[what]) for what in before if before[what] != after[what]}
 
     with contextlib.suppress(AssertionError):
         until(lambda: not difference(), "nothing more than before")
