@@ -87,6 +87,8 @@ def test_no_networks_are_a_network_of_its_own():
         ({"config": {"lxc.net.0.type": "veth"}, "network": []}, "config has lxc.net.0.type"),
         ({"hooks": {"pre-everything": "/x"}}, "pre-start"),
         ({"mounts": [{"source": "/x", "target": "/"}]}, "source and target"),
+        ({"capabilities": {"drop": ["mknod", "sys_nothing"]}}, "'sys_nothing' for capabilities: expected a capability"),
+        ({"config": {"lxc.cap.keep": "kill sys_nothing"}}, "'sys_nothing' for config.lxc.cap.keep.: expected a capability"),
         ({"mounts": [{"source": "/x", "target": "/a/../../etc"}]}, "without .."),
         ({"mounts": [{"source": "/x", "target": "/a", "options": ["bind 0 0\t"]}]}, "without blanks"),
         ({"cgroup": {"../memory.max": 1}}, "cgroup file"),

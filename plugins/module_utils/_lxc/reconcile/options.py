@@ -105,7 +105,7 @@ def _near(key: str) -> str:
 
     from ..config import keys
 
-    near = get_close_matches(key, [str(getattr(row, "name", row)) for row in keys.KEYS], 3)
+    near = get_close_matches(key, sorted({row.name.rstrip(".") for row in keys.KEYS}), 3)
     return f"Near to it: {', '.join(near)}" if near else ""
 
 
@@ -120,6 +120,17 @@ def _check(option: str, key: str, value: Value) -> None:
         problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
         if problem:  # the value of an environment variable may be a password
             raise BadValue(option, "(not shown)" if match.key.kind == "variable" else item, problem)
+        if match.key.kind.startswith("capabilities") and item:
+            _check_capabilities(option, item)
+
+
+def _check_capabilities(option: str, item: str) -> None:
+    """What a file may name for a newer kernel is found when it starts; a task that names one has it misspelt."""
+    from ..security import capabilities
+
+    for word in item.split():
+        if word != "none" and not capabilities.is_known(word):
+            raise BadValue(option, word, "a capability of capabilities(7) in small letters, without cap_")
 
 
 def _value(option: str, value: Any) -> Value:

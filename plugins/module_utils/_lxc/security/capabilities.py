@@ -24,6 +24,14 @@ def number(name: str) -> int:
     return found
 
 
+def is_known(name: str) -> bool:
+    try:
+        number(name)
+    except StepError:
+        return False
+    return True
+
+
 def dropped(config: Config) -> list[int]:
     """The numbers to take out of the bounding set, in the kernel's order. Both lists at once are an error, as in LXC."""
     drop, keep = config.get_list("lxc.cap.drop"), config.get_list("lxc.cap.keep")
