@@ -105,14 +105,19 @@ def bounded_call(command: list[str], stream: IO[bytes]) -> int:
     try:
         return process.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGTERM)
         stream.write(f"\nended after {TIMEOUT} s\n".encode())
-        time.sleep(5)
         return 124
     finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """And all that it has started: first so that it can take away what it has made (ci/host-namespace: its cgroups)."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
 
 
 class Runner:
@@ -169,6 +174,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"{step.group:<12} {step.name}" for step in everything))
         return 0
     chosen = choose(everything, arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the step that runs is ended too
     LOG.mkdir(parents=True, exist_ok=True)
     runner = Runner(max(len(step.name) for step in chosen))
     began = time.monotonic()
