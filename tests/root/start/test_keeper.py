@@ -30,7 +30,7 @@ BUSY = """
 while :; do echo x >> /tmp/count; echo tick > /dev/console || echo x >> /tmp/hung-up; sleep 0.05; done &
 while :; do sh < /dev/tty1 > /dev/tty1 2>&1; sleep 0.2; done &
 [ -e /tmp/booted ] && touch /tmp/again; touch /tmp/booted
-trap 'sync; /bin/reboot -f' USR1
+trap '/bin/reboot -f' USR1
 """
 
 

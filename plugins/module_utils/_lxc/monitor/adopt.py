@@ -90,7 +90,9 @@ def _await_init(supervisor: Supervisor, record: Record) -> None:
         supervisor.watch_init(record, is_new=True)
         return
     status = supervisor.loop.status_of(record.init_pid, state.UNKNOWN)
-    if record.state in _UP:
+    if record.state in _UP and record.pidfd >= 0 and status == state.UNKNOWN:
+        supervisor.watch_init(record)  # it ended after we were forked, and the keeper's word is on its way
+    elif record.state in _UP:
         supervisor.loop.later(0, lambda: supervisor.init_ended(record, status))
     else:
         record.exit_status = status

@@ -32,7 +32,7 @@ from .record import Again, Record, Waiter
 
 _AUTO = 128 * 1024
 _LAUNCHERS = max(2, 2 * (os.cpu_count() or 1))
-_GRACE = 2.0  # seconds in which a keeper tells a wait status
+_GRACE = 10.0  # seconds in which a keeper tells a wait status
 
 
 class Supervisor:
@@ -241,8 +241,12 @@ class Supervisor:
         self.loop.reap()
         if self.loop.awaits(pid):
             self.link.reap()
-            self.loop.later(0 if pid in self._orphans else _GRACE, lambda: self.loop.give_up(pid, state.UNKNOWN))
+            self.loop.later(0 if pid in self._orphans else _GRACE, lambda: self._give_up(pid))
         self._orphans.discard(pid)
+
+    def _give_up(self, pid: int) -> None:
+        self.link.hear()
+        self.loop.give_up(pid, state.UNKNOWN)
 
     def find_orphans(self) -> None:
         """Those inits that neither we nor the keeper can wait for: theirs died, and process 1 inherited them."""
