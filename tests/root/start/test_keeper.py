@@ -27,10 +27,10 @@ pytestmark = pytest.mark.usefixtures("only_ours")
 MANY = 50 if os.environ.get("HOSTKIT_SOAK") == "1" else 8
 # A counter that goes on, somebody who writes to the console and notes when that fails, and a shell on a terminal.
 BUSY = """
+trap '/bin/reboot -f' USR1
 while :; do echo x >> /tmp/count; echo tick > /dev/console || echo x >> /tmp/hung-up; sleep 0.05; done &
 while :; do sh < /dev/tty1 > /dev/tty1 2>&1; sleep 0.2; done &
 [ -e /tmp/booted ] && touch /tmp/again; touch /tmp/booted
-trap '/bin/reboot -f' USR1
 """
 
 
