@@ -217,6 +217,13 @@ def test_what_fails_is_named(make_box):
     assert "gone" in str(box.fails())
 
 
+def test_a_capability_that_nobody_knows_is_named_and_leaves_no_cgroup(make_box):
+    box = make_box("s1", "lxc.cap.drop = sys_nothing")
+    assert "sys_nothing" in str(box.fails())
+    mounted = [hierarchy.mount_point for hierarchy in cgroupfs.hierarchies()]
+    assert [place for place in mounted if os.path.exists(f"{place}/lxc.payload.s1")] == []
+
+
 def test_environment_arch_and_working_directory(make_box):
     lines = ("lxc.environment = A=b c", "lxc.environment = PATH", "lxc.init.cwd = /root", "lxc.no_new_privs = 1", "lxc.mount.auto = proc")
     box = make_box("s1", *lines)

@@ -58,11 +58,12 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
         hooks.run("pre-start", config, env, log)
         known = {}
     try:
+        intent = init.intend(config, env)  # may fail, and nobody is told of the cgroups before the next report
         cgroups = layout.create(config, container.name)
     except BaseException:
         report(known, [])
         raise
-    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, init.intend(config, env))
+    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, intent)
     with _removed_unless_heard(cgroups):
         report({**known, "cgroups": [list(cgroup) for cgroup in cgroups]}, [])
         _start(plan, report, log)

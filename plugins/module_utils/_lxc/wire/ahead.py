@@ -16,7 +16,6 @@ from .several import Pending, Several
 
 _AHEAD = 16  # containers; each question holds a descriptor
 
-
 Question = tuple[Command, bytes, int]  # a request that changes nothing: with its payload, and how many descriptors it may bring
 
 
