@@ -91,7 +91,7 @@ def test_it_gets_an_address_where_a_server_answers(host: Path, stock: Callable[[
         "sleep 0.1; done; lxc-attach -P $P -n tbox -- ip -4 addr show dev eth0; lxc-attach -P $P -n tbox -- cat /etc/resolv.conf; "
         f"lxc-attach -P $P -n tbox -- ip route; lxc-stop -P $P -n tbox -k"
     )
-    assert "inet 10.99.0.1" in said and "nameserver 10.99.0.1" in said and "default via 10.99.0.1" in said
+    assert "inet 10.99.0." in said and "nameserver 10.99.0.1" in said and "default via 10.99.0.1" in said
 
 
 def test_a_busybox_that_needs_libraries_is_refused(host: Path) -> None:

@@ -134,7 +134,7 @@ def test_systemd_boots_to_running_with_an_address(twins: Path, host: Path, stock
         f"lxc-stop -P $P -n ttwin1 -t 60 --nokill; echo stopped $?"
     )
     lines = said.splitlines()
-    assert lines[0] == "running" and "inet 10.99.0.1" in said and "active" in lines and lines[-1] == "stopped 0", said
+    assert lines[0] == "running" and "inet 10.99.0." in said and "active" in lines and lines[-1] == "stopped 0", said
     assert lines[-2] == lines[-3]
 
 
