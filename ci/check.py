@@ -5,7 +5,8 @@
 
 usage: ci/check [--soak] GROUP|STEP...    ci/check --list
 
-Steps that only compute run two at a time; those that use the kernel or the clock run alone. Logs stay in .build/log.
+Two run at a time: first those that compute, then those that use the kernel, each in a host of its own (ci/host-namespace).
+Logs stay in .build/log.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ NOISE = re.compile(
     r"WARNING: Location |━|Requirement already)"
 )
 STEPS = ROOT / "ci" / "steps"
+# All but what root-start takes.
+ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start"]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
 UNIFIED = [
     *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
@@ -47,11 +50,10 @@ class Step(NamedTuple):
     name: str
     group: str
     command: list[str]
-    alone: bool = False
 
 
-def step(name: str, group: str, *command: str, alone: bool = False) -> Step:
-    return Step(name, group, [str(STEPS / command[0]), *command[1:]], alone)
+def step(name: str, group: str, *command: str) -> Step:
+    return Step(name, group, [str(STEPS / command[0]), *command[1:]])
 
 
 def pythons() -> Iterator[tuple[str, str]]:
@@ -79,16 +81,18 @@ def steps() -> list[Step]:
         step("importer", "lint", "importer"),
         step("units-2.21", "sanity", "ansible-test-units", "dev", versions[-1]),
         step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0]),
-        step("root", "root", "root", "root", alone=True),
-        step("debian", "root", "debian", "root", alone=True),
-        step("root-unified", "root", "root", "--unified", "root", *UNIFIED, alone=True),
-        step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py", alone=True),
-        step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network", alone=True),
-        step("integration-2.21", "integration", "integration", "dev", alone=True),
-        step("integration-2.19", "integration", "integration", "core-2.19", alone=True),
-        step("over-ssh", "integration", "over-ssh", alone=True),
-        step("molecule", "molecule", "molecule", alone=True),
-        step("quickstart", "quickstart", "quickstart", alone=True),
+        step("root", "root", "root", "root", *ROOT_ELSE),
+        step("integration-2.21", "integration", "integration", "dev", "rest"),
+        step("states-2.21", "integration", "integration", "dev", "states"),
+        step("root-start", "root", "root", "root", "tests/root/start"),
+        step("integration-2.19", "integration", "integration", "core-2.19", "brief"),
+        step("root-unified", "root", "root", "--unified", "root", *UNIFIED),
+        step("debian", "root", "debian", "root"),
+        step("over-ssh", "integration", "over-ssh"),
+        step("quickstart", "quickstart", "quickstart"),
+        step("molecule", "molecule", "molecule"),
+        step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network"),
+        step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py"),
     ]
     newest = versions and int(versions[-1].split(".")[1])
     if not newest or newest < 11:
@@ -179,10 +183,7 @@ def main(arguments: list[str]) -> int:
     runner = Runner(max(len(step.name) for step in chosen))
     began = time.monotonic()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        list(pool.map(runner.run, [step for step in chosen if not step.alone]))
-    for step in chosen:
-        if step.alone:
-            runner.run(step)
+        list(pool.map(runner.run, chosen))
     if runner.failed:
         print(f"failed: {', '.join(runner.failed)} (.build/log has their output)")
     print(f"all steps took {time.monotonic() - began:.0f} s")
