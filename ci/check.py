@@ -80,7 +80,8 @@ def steps() -> list[Step]:
         step("docs", "lint", "docs"),
         step("importer", "lint", "importer"),
         step("units-2.21", "sanity", "ansible-test-units", "dev", versions[-1]),
-        step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0]),
+        # What has to do with the core: the rest of the package does not know it.
+        step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0], "tests/unit/test_ansible.py", "tests/unit/test_layers.py"),
         step("root", "root", "root", "root", *ROOT_ELSE),
         step("integration-2.21", "integration", "integration", "dev", "rest"),
         step("states-2.21", "integration", "integration", "dev", "states"),
