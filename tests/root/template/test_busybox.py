@@ -36,7 +36,7 @@ def test_what_is_in_it(host: Path) -> None:
     finally:
         os.umask(before)
     root = Path(container.rootfs)
-    assert os.readlink(root / "sbin/init") == "/bin/busybox" and os.access(root / "bin/busybox", os.X_OK)
+    assert os.path.samefile(root / "sbin/init", root / "bin/busybox") and os.access(root / "bin/busybox", os.X_OK)
     assert (root / "etc/shadow").read_text().startswith("root:*:") and (root / "etc/passwd").read_text().startswith("root:x:")
     assert stat.S_IMODE((root / "tmp").stat().st_mode) == 0o1777 and stat.S_IMODE((root / "root").stat().st_mode) == 0o700
     for name in ("", "etc", "usr", "usr/share", "usr/share/udhcpc", "var"):

@@ -137,17 +137,30 @@ def _applets(source: str) -> list[str]:
 
 
 def _link(root_fd: int, source: str) -> None:
+    """Every applet by a hard link: 270 inodes fewer to find, to copy and to take away than by symbolic ones."""
+    places: dict[str, list[str]] = {}
     for applet in _applets(source):
         directory, _slash, name = applet.rpartition("/")
-        if applet == "bin/busybox" or not directory:
-            continue
-        directory_fd = beneath.make_directories(root_fd, directory, 0o755)
-        try:
-            os.symlink("/bin/busybox", name, dir_fd=directory_fd)
-        except FileExistsError:
-            pass
-        finally:
-            os.close(directory_fd)
+        if directory and applet != "bin/busybox":
+            places.setdefault(directory, []).append(name)
+    program_fd = beneath.make_directories(root_fd, "bin", 0o755)
+    try:
+        for directory, names in places.items():
+            _link_all(program_fd, root_fd, directory, names)
+    finally:
+        os.close(program_fd)
+
+
+def _link_all(program_fd: int, root_fd: int, directory: str, names: list[str]) -> None:
+    directory_fd = beneath.make_directories(root_fd, directory, 0o755)
+    try:
+        for name in names:
+            try:
+                os.link("busybox", name, src_dir_fd=program_fd, dst_dir_fd=directory_fd, follow_symlinks=False)
+            except FileExistsError:
+                continue
+    finally:
+        os.close(directory_fd)
 
 
 def _write(root_fd: int, path: str, data: bytes, mode: int) -> None:
