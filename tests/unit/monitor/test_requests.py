@@ -71,7 +71,15 @@ def test_hello_list_and_what_is_unknown(near: Near) -> None:
     assert near.ask(link, {"op": "list"})["containers"] == []
     assert kind(near.ask(link, {"op": "dance"})) == "BadValue"
     assert kind(near.ask(link, {"op": 7})) == "ProtocolError"
-    assert kind(near.ask(link, {"op": "hello", "version": 99})) == "Unsupported"
+    assert kind(near.ask(link, {"op": "list", "version": 99})) == "Outdated"
+
+
+def test_what_is_frozen_is_answered_to_every_version(near: Near) -> None:
+    """A newer collection must be able to find a monitor that speaks an older version, and to replace it."""
+    link = near.connect()
+    assert near.ask(link, {"op": "hello", "version": 99})["digest"] == "d"
+    assert near.ask(link, {"op": "replace", "version": 99, "collection": 1})["replaced"]
+    assert near.ask(link, {"op": "quit", "version": 99})["ok"]
 
 
 def test_each_container_has_its_own_result(near: Near) -> None:
