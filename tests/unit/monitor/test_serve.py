@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import places, serve
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
@@ -100,3 +101,54 @@ def test_who_takes_a_long_answer_slowly_gets_it_whole(near: Near, clock: Any) ->
         assert data
         got += len(data)
     assert link.recv(1) == b""
+
+
+@pytest.fixture
+def come_from(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """come_from(where): who connects from now on is `here`, or in the namespaces of a container."""
+    return lambda where: monkeypatch.setattr(places, "same_namespaces", lambda _pid: where == "here")
+
+
+def test_a_crowd_from_a_container_takes_nobodys_place(near: Near, come_from: Any, is_closed: Any) -> None:
+    """It may share the host's network, and wait for a state: only for each other do they make room."""
+    waiting, silent = near.connect(wait_for(State.STOPPED)), near.connect()
+    come_from("a container")
+    crowd = [near.connect(wait_for(State.STOPPED)) for _number in range(40)]
+    assert [is_closed(link) for link in crowd] == [True] * 24 + [False] * 16
+    assert state(near.connect(STATE)) == State.RUNNING, "one of them that asks is told"
+    assert [is_closed(link) for link in crowd] == [True] * 25 + [False] * 15
+    come_from("here")
+    assert state(near.connect(STATE)) == State.RUNNING
+    assert not is_closed(waiting) and not is_closed(silent)
+    assert len(near.record.clients) == 17
+
+
+def test_who_has_come_just_now_is_heard_however_many_wait(
+    near: Near, come_from: Any, is_closed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest goes of those who are missed least."""
+    monkeypatch.setattr(serve, "_MAX_CLIENTS", 6)
+    session = near.connect(wait_for(State.STOPPED))
+    near.record.clients[0].waiting = {"tty": 1}
+    waiting = [near.connect(wait_for(State.STOPPED)), near.connect(wait_for(State.STOPPED))]
+    silent = [near.connect(), near.connect()]
+    come_from("a container")
+    foreign = near.connect(wait_for(State.STOPPED))
+    come_from("here")
+    for leaver in (foreign, *silent, *waiting):
+        assert not is_closed(leaver)
+        if leaver is not foreign:
+            near.connect(wait_for(State.STOPPED))
+        assert state(near.connect(STATE)) == State.RUNNING
+        assert is_closed(leaver)
+    assert not is_closed(session)
+
+
+def test_who_was_foreign_when_it_came_stays_so(near: Near, come_from: Any) -> None:
+    """The process may have ended, and its number have come to one of the host's."""
+    come_from("a container")
+    link = near.connect()
+    come_from("here")
+    link.sendall(protocol.pack_request(Command.STOP))
+    near.loop.turn()
+    assert protocol.unpack_response(link.recv(protocol.HEADER)).ret == -1
