@@ -45,6 +45,10 @@ class Outdated(errors.LxcError):
     """The request comes from a newer collection than the monitor's, which has to take its place first."""
 
 
+class NameTaken(errors.InUse):
+    """A container's command socket cannot get its name, and nobody answers there: who has it is for the client to look for."""
+
+
 class Gone(ProtocolError):
     """The monitor closed the connection before it replied: it has ended, and another may have taken its place."""
 
@@ -59,6 +63,7 @@ _KINDS: dict[str, type[errors.LxcError]] = {
         errors.TimedOut,
         NoMonitor,
         Outdated,
+        NameTaken,
         Gone,
         NotRunning,
         ProtocolError,
