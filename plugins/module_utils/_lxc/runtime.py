@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from . import compiled, paths
-from .errors import LxcError, StepError, TimedOut, Unsupported
+from .errors import InUse, LxcError, StepError, TimedOut, Unsupported
 from .wire import host
 
 COLLECTION_VERSION = "0.1.0"
@@ -64,8 +64,20 @@ def start(
     results = []
     for container in containers:
         result = by_key[container.lxc_path, container.name]
-        results.append((container, host.restore(result["error"]) if result["error"] else None, result["warnings"]))
+        results.append((container, _restored(container, result["error"]), result["warnings"]))
     return results
+
+
+def _restored(container: paths.Container, described: object) -> Optional[LxcError]:
+    """Who has the name of a container's socket and does not answer is looked for here: the monitor has no time for that."""
+    error = host.restore(described) if described else None
+    if isinstance(error, host.NameTaken):
+        from .kernel import bound
+        from .wire import protocol
+
+        holder = bound.holder(protocol.address(*container))
+        return InUse(f"{error.message}: {holder} has it" if holder else error.message, error.hint)
+    return error
 
 
 def _ask_to_start(body: dict[str, Any], timeout: float) -> dict[str, Any]:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hierarchies
@@ -100,13 +103,25 @@ def test_many_at_once_each_with_its_own_result(make_box):
     assert len({box.pid for box in boxes if box is not boxes[3]}) == 7
 
 
-def test_a_socket_that_somebody_else_holds_is_named(box):
-    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    holder.bind(protocol.address(*box.container))
-    holder.listen()
-    with pytest.raises(InUse, match=str(os.getpid())):
+@contextlib.contextmanager
+def another_user(address: bytes, then: str) -> Iterator[int]:
+    """The pid of a process of uid 4711 that has bound a socket to this address, and done this with it."""
+    bind = f"import os, socket, sys\nos.setuid(4711)\ns = socket.socket(socket.AF_UNIX)\ns.bind({address!r})\n"
+    command = [sys.executable, "-c", f"{bind}{then}\nprint(flush=True)\nsys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"\n"
+        yield holder.pid
+
+
+# Where one more waits than listen(2) has room for, nobody gets in to ask either.
+FULL = "s.listen(0); other = socket.socket(socket.AF_UNIX); other.connect(s.getsockname())"
+HELD = {"listening": ("s.listen()", "run by another monitor"), "bound": ("", "nobody answers"), "full": (FULL, "nobody answers")}
+
+
+@pytest.mark.parametrize(("then", "said"), HELD.values(), ids=HELD)
+def test_a_socket_that_somebody_else_holds_is_named(box, then, said):
+    with another_user(protocol.address(*box.container), then) as pid, pytest.raises(InUse, match=rf"{said}.*process {pid} of uid 4711\b"):
         box.start()
-    holder.close()
     box.start()
 
 

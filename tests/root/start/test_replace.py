@@ -160,6 +160,48 @@ def test_an_older_collection_and_one_of_the_same_version_use_what_is_there(boxes
         host.request("replace", {"collection": version, "command": runtime.command(runtime.persist())})
 
 
+@pytest.fixture
+def speak(monkeypatch):  # type: ignore[no-untyped-def]
+    """speak(version): from now on this test's requests are of that version of our own protocol."""
+    return lambda version: monkeypatch.setattr(host, "PROTOCOL_VERSION", version)
+
+
+def test_one_that_speaks_a_later_version_of_the_protocol_replaces_it_too(boxes, collection, speak):
+    """The start, which the old monitor does not understand, is made by the new one; an older client is served by that as before."""
+    own = host.PROTOCOL_VERSION
+    before, old = inits(boxes), runtime.ensure_monitor()
+    collection(NEWER, wire__host=f"PROTOCOL_VERSION = {own + 1}")
+    speak(own + 1)
+    boxes[0].kill()
+    boxes[0].start()
+    new = host.request("hello")
+    assert (new["collection"], new["keeper"]) == (NEWER, old["keeper"]) and new["pid"] != old["pid"]
+    assert process.parent(boxes[0].pid) == new["pid"] and inits(boxes[1:]) == before[1:]
+    with pytest.raises(host.Outdated, match=f"speaks version {own + 1} "):
+        speak(own + 2)
+        host.request("list")
+    collection("0.0.1")
+    speak(own)
+    for _turn in range(3):
+        boxes[1].kill()
+        boxes[1].start()
+        assert runtime.ensure_monitor() == new, "they do not take turns"
+    assert len(host.request("list")["containers"]) == MANY
+
+
+@pytest.mark.parametrize("version", ["0.0.1", runtime.COLLECTION_VERSION])
+def test_a_later_protocol_of_no_newer_collection_is_told_why_and_replaces_nothing(boxes, collection, speak, version):
+    before, old = inits(boxes[1:]), runtime.ensure_monitor()
+    boxes[0].kill()
+    own = host.PROTOCOL_VERSION
+    collection(version, wire__host=f"PROTOCOL_VERSION = {own + 1}")
+    speak(own + 1)
+    with pytest.raises(host.Outdated, match=f"speaks version {own} of the protocol, the request version {own + 1}"):
+        boxes[0].start()
+    assert boxes[0].state == State.STOPPED and inits(boxes[1:]) == before
+    assert host.request("hello") == {**old, "containers": MANY - 1}
+
+
 BROKEN = {
     "does not import": ({"monitor__main": "raise ImportError('a library is missing')"}, "a library is missing"),
     "cannot read what is written": ({"monitor__state": "def restore(*_): raise KeyError('pid')"}, "KeyError"),

@@ -12,6 +12,7 @@ import time
 
 import hierarchies
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 
@@ -33,6 +34,47 @@ def test_lxc_info(box):
     shown = {key.strip(): value.strip() for key, _colon, value in (line.partition(":") for line in done.stdout.splitlines())}
     assert (shown["Name"], shown["State"], shown["PID"]) == ("s1", "RUNNING", str(box.pid))
     assert ("Memory use" in shown) == ("memory" in hierarchies.controllers())
+
+
+CROWD = """#!/usr/bin/python3 -IS
+import os, signal, socket, struct
+links = []
+for address in {addresses!r}:
+    for _number in range(300):
+        links.append(socket.socket(socket.AF_UNIX))
+        links[-1].connect(address)
+        try:  # until the container stops; the answer says that the wait has begun
+            links[-1].sendall(struct.pack("@iiQ8i", 10, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0))
+            links[-1].recv(16)
+        except OSError:
+            continue
+os.mknod("/tmp/done")
+signal.pause()
+"""
+
+
+def test_a_container_of_the_hosts_network_that_crowds_a_socket_locks_nobody_out(make_box, until):
+    """Abstract sockets are the network namespace's (CVE-2020-15257); a connection that is closed unread is STOPPED to stock tools."""
+    victim = make_box("s1")
+    hostile = make_box("s2", "lxc.net.0.type = none", "lxc.mount.entry = /usr usr none rbind,ro,create=dir 0 0")
+    for name in ("lib", "lib64"):
+        (hostile.root / name).symlink_to(f"usr/{name}")
+    program = hostile.root / "bin/crowd"
+    program.write_text(CROWD.format(addresses=[protocol.address(*box.container) for box in (victim, hostile)]))
+    program.chmod(0o755)
+    hostile.init("/bin/crowd > /tmp/out 2>&1 &")
+    victim.start()
+    waiting, _state = client.watch(victim.container, [State.STOPPED])
+    hostile.start()
+    with waiting:
+        waiting.settimeout(20)
+        until((hostile.root / "tmp/done").exists, "600 wait", 60)
+        for box in (victim, hostile) * 2:
+            assert lxc("info", box, "-sH").stdout.strip() == "RUNNING"
+            assert box.state == State.RUNNING and client.init_pid(box.container) > 0
+        assert not (hostile.root / "tmp/out").read_text()
+        assert lxc("stop", victim, "-t", "10").returncode == 0
+        assert waiting.recv(512), "who waited on the host was not driven out"
 
 
 def test_lxc_ls_shows_it_running(make_box):

@@ -71,7 +71,15 @@ def test_hello_list_and_what_is_unknown(near: Near) -> None:
     assert near.ask(link, {"op": "list"})["containers"] == []
     assert kind(near.ask(link, {"op": "dance"})) == "BadValue"
     assert kind(near.ask(link, {"op": 7})) == "ProtocolError"
-    assert kind(near.ask(link, {"op": "hello", "version": 99})) == "Unsupported"
+    assert kind(near.ask(link, {"op": "list", "version": 99})) == "Outdated"
+
+
+def test_what_is_frozen_is_answered_to_every_version(near: Near) -> None:
+    """A newer collection must be able to find a monitor that speaks an older version, and to replace it."""
+    link = near.connect()
+    assert near.ask(link, {"op": "hello", "version": 99})["digest"] == "d"
+    assert near.ask(link, {"op": "replace", "version": 99, "collection": 1})["replaced"]
+    assert near.ask(link, {"op": "quit", "version": 99})["ok"]
 
 
 def test_each_container_has_its_own_result(near: Near) -> None:
@@ -174,3 +182,68 @@ def test_the_socket_of_who_came_after_us_stays(near: Near) -> None:
     os.rename(other, near.path)
     near.requests.close()
     assert os.path.exists(near.path)
+
+
+def silent(_near: Near, _link: socket.socket) -> None:
+    """It connects."""
+
+
+def half(_near: Near, link: socket.socket) -> None:
+    link.sendall(host.encode({"op": "hello"})[:-1])
+
+
+def answered(near: Near, link: socket.socket) -> None:
+    near.ask(link, {"op": "list"})
+
+
+def unread(near: Near, link: socket.socket) -> None:
+    """The answer is longer than what a socket holds."""
+    near.requests.facts["long"] = "x" * (3 << 20)
+    link.sendall(host.encode({"op": "hello"}))
+
+
+def owed_and_unread(near: Near, link: socket.socket) -> None:
+    link.sendall(host.encode({"op": "start", "containers": [["/lxc", "b"]]}))
+    unread(near, link)
+
+
+@pytest.mark.parametrize("kind_of_client", [silent, half, answered, unread, owed_and_unread])
+def test_who_lets_us_wait_is_dropped_and_nobody_else(near: Near, clock: Any, is_closed: Any, kind_of_client: Any) -> None:
+    near.supervisor.hold = True
+    patient, link = near.connect(), near.connect()
+    patient.sendall(host.encode({"op": "start", "containers": [["/lxc", "a"]]}))
+    clock.let_pass(5)
+    kind_of_client(near, link)
+    clock.let_pass(4)
+    assert not is_closed(link)
+    clock.let_pass(11)
+    assert is_closed(link)
+    assert near.ask(near.connect(), {"op": "list"})["ok"]
+    assert not is_closed(patient), "it waits for us, however long that takes"
+    near.supervisor.asked[0][4](None, [])
+    assert host.Decoder().feed(patient.recv(4096))[0]["ok"]
+    clock.let_pass(11)
+    assert is_closed(patient)
+
+
+def test_who_takes_a_long_answer_slowly_gets_it_whole(near: Near, clock: Any, is_closed: Any) -> None:
+    link, decoder, messages = near.connect(), host.Decoder(), []
+    unread(near, link)
+    link.sendall(host.encode({"op": "list"}))
+    while len(messages) < 2:
+        clock.let_pass(9)
+        assert not is_closed(link)
+        messages += decoder.feed(link.recv(1 << 20))
+    assert len(messages[0]["long"]) == 3 << 20 and messages[1]["containers"] == []
+
+
+def test_nothing_more_is_read_of_who_does_not_take_what_it_asked_for(near: Near, clock: Any) -> None:
+    """Or its answers would fill the monitor's memory."""
+    link = near.connect()
+    unread(near, link)
+    clock.let_pass(0)
+    link.sendall(host.encode({"op": "replace", "collection": "1"}))
+    clock.let_pass(0)
+    assert near.replaced == []
+    link.close()
+    clock.let_pass(0)

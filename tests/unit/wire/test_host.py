@@ -66,11 +66,28 @@ def test_nonsense_is_a_protocol_error(text):
 
 
 def test_a_later_version_is_told_so():
-    with pytest.raises(errors.Unsupported, match="version 2"):
-        host.check_request({"version": 2, "op": "start"})
+    for operation in ("start", "list", None, []):
+        with pytest.raises(host.Outdated, match=r"speaks version 1 .* the request version 2"):
+            host.check_request({"version": 2, "op": operation})
     assert host.check_request({"version": 1, "op": "start"}) == "start"
     with pytest.raises(protocol.ProtocolError):
         host.check_request({"version": 1})
+
+
+def test_what_is_frozen_is_understood_in_every_version_and_an_earlier_one_always(monkeypatch):
+    for operation in ("hello", "replace", "quit"):
+        assert host.check_request({"version": 7, "op": operation}) == operation
+    monkeypatch.setattr(host, "PROTOCOL_VERSION", 7)
+    for operation in ("hello", "replace", "quit", "start", "list"):
+        assert host.check_request({"version": 1, "op": operation}) == operation
+
+
+@pytest.mark.parametrize(("operation", "version"), [("hello", 1), ("replace", 1), ("quit", 1), ("start", 7), ("list", 7)])
+def test_a_frozen_request_is_of_the_first_version_for_ever(listener, monkeypatch, operation, version):
+    monkeypatch.setattr(host, "PROTOCOL_VERSION", 7)
+    server, path = listener
+    serve(server, lambda message: host.encode(host.reply({"heard": message})))
+    assert host.request(operation, path=path)["heard"] == {"version": version, "op": operation}
 
 
 @pytest.mark.parametrize(

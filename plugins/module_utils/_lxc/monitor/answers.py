@@ -76,10 +76,10 @@ _ERRNO = {
 
 def answer(client: Client, request: Request, payload: bytes) -> Optional[Answer]:
     """The answer to a whole request."""
-    pid, uid, gid = client.peer
+    _pid, uid, gid = client.peer
     if uid != 0 and (uid, gid) != (os.getuid(), os.getgid()):
         return Answer(-errno.EPERM)
-    if request.cmd in _FENCED and not places.same_namespaces(pid):
+    if request.cmd in _FENCED and client.is_foreign:
         return Answer(-errno.EPERM)
     handler = _HANDLERS.get(request.cmd)
     if handler is not None:

@@ -102,7 +102,11 @@ def _listen(path: str) -> socket.socket:
 
 
 class Connection:
-    """One client: requests come in, replies go out in the order in which they are ready."""
+    """One client: requests come in, replies go out in the order in which they are ready.
+
+    It has ten seconds to say what it wants, whole, or the next thing, and ten to take what it is sent, or more of it. While it
+    waits for a reply there is no deadline, and while it does not take one nothing more is read.
+    """
 
     def __init__(self, requests: Requests, connection: socket.socket) -> None:
         self.requests = requests
@@ -111,6 +115,7 @@ class Connection:
         self.fd = connection.fileno()
         self._decoder = host.Decoder()
         self._unsent = b""
+        self._owed = 0  # replies that are still to come
         connection.setblocking(False)
         self.deadline = self.loop.later(_DEADLINE, self.close)
         self.loop.watch(self.fd, READ, self._turn)
@@ -134,8 +139,16 @@ class Connection:
             self.close()
             return
         for message in messages:
-            self.deadline.cancel()
+            self._owed += 1
             self._handle(message)
+        if messages:
+            self._wait()
+
+    def _wait(self) -> None:
+        """It is the client's turn, unless it only waits for us."""
+        self.deadline.cancel()
+        if self.fd >= 0 and (self._unsent or not self._owed):
+            self.deadline = self.loop.later(_DEADLINE, self.close)
 
     def _handle(self, message: dict[str, Any]) -> None:
         try:
@@ -178,6 +191,7 @@ class Connection:
         self.loop.stopping = True
 
     def reply(self, message: Mapping[str, Any]) -> None:
+        self._owed -= 1
         if self.fd >= 0:
             try:
                 self._unsent += host.encode(message)
@@ -194,7 +208,9 @@ class Connection:
             self.close()
             return
         self._unsent = self._unsent[sent:]
-        self.loop.watch(self.fd, READ | (WRITE if self._unsent else 0), self._turn)
+        if sent:
+            self._wait()
+        self.loop.watch(self.fd, WRITE if self._unsent else READ, self._turn)
 
     def close(self) -> None:
         if self.fd >= 0:

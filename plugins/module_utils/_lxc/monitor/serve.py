@@ -19,7 +19,7 @@ from typing import Any, Optional
 from ..errors import LxcError
 from ..kernel import sockets
 from ..wire import protocol
-from . import answers
+from . import answers, places
 from .answers import Answer
 from .loop import READ, WRITE, Loop
 from .record import Record
@@ -27,7 +27,7 @@ from .record import Record
 _DEADLINE = 10.0
 _REST = 0.1
 _MAX_CLIENTS = 256
-_MAX_STRANGERS = 16  # of other users, who are only refused
+_MAX_STRANGERS = 16  # of other users, who are only refused, and of other namespaces, who may wait for a state
 
 
 class Server:
@@ -78,9 +78,9 @@ class Server:
 
     @staticmethod
     def _make_room(clients: Sequence[Client], limit: int) -> None:
-        """Those whose request has not come yet are dropped first."""
+        """Who is missed least is dropped, of several the oldest; never who has just come, or a crowd would lock everybody out."""
         if len(clients) > limit:
-            (next((client for client in clients if client.is_waited_for), clients[-1])).close()
+            min(clients[:-1], key=lambda client: client.worth).close()
 
 
 class Client:
@@ -95,7 +95,9 @@ class Client:
         self.connection = connection
         self.fd = connection.fileno()
         self.peer = sockets.peer_credentials(connection)
-        self.is_stranger = self.peer[1] not in (0, os.geteuid())
+        # Once: who hands its connection on and ends leaves a number that another process gets.
+        self.is_foreign = not places.same_namespaces(self.peer[0])
+        self.is_stranger = self.is_foreign or self.peer[1] not in (0, os.geteuid())
         self.states: tuple[int, ...] = (0,) * protocol.MAX_STATE
         self.on_close: list[Callable[[], object]] = []
         self.serial = next(self.serials)
@@ -124,6 +126,15 @@ class Client:
     def is_waited_for(self) -> bool:
         """Its request has not come, or not all of it."""
         return not self._answered
+
+    @property
+    def worth(self) -> int:
+        """From a stranger, and one that has not said yet what it wants, over one that can wait for a state anew, to a session or a stop."""
+        if self.is_stranger:
+            return 0
+        if self.is_waited_for:
+            return 1
+        return 2 if "states" in self.waiting else 3
 
     def read(self, _events: int = READ) -> None:
         if self.fd < 0:

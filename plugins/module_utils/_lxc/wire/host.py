@@ -7,6 +7,9 @@
                                          or   {"version": 1, "ok": false, "error": {"kind": "StepError", "message": ..., "details": {...}}}
 
 Both ends use what stands here. The monitor's loop feeds a `Decoder` and sends what `encode` returns; nothing blocks but `request`.
+
+Whoever changes what a request or its reply means raises PROTOCOL_VERSION, and a monitor still answers those of an earlier version.
+`FROZEN` are the exception: what they carry never changes, so that a newer collection can always find an older monitor and replace it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from . import connection
 from .protocol import NotRunning, ProtocolError
 
 PROTOCOL_VERSION = 1
+FROZEN = ("hello", "replace", "quit")
+_FROZEN_VERSION = 1
 MAX_MESSAGE = 4 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
@@ -38,6 +43,10 @@ class NoMonitor(errors.LxcError):
 
 class Outdated(errors.LxcError):
     """The request comes from a newer collection than the monitor's, which has to take its place first."""
+
+
+class NameTaken(errors.InUse):
+    """A container's command socket cannot get its name, and nobody answers there: who has it is for the client to look for."""
 
 
 class Gone(ProtocolError):
@@ -54,6 +63,7 @@ _KINDS: dict[str, type[errors.LxcError]] = {
         errors.TimedOut,
         NoMonitor,
         Outdated,
+        NameTaken,
         Gone,
         NotRunning,
         ProtocolError,
@@ -123,13 +133,13 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 
 def check_request(message: Mapping[str, Any]) -> str:
-    """The operation that a request names; Unsupported when it speaks a later version than ours, for the server to answer."""
-    if message["version"] > PROTOCOL_VERSION:
-        raise errors.Unsupported(
-            f"The monitor speaks version {PROTOCOL_VERSION} of the protocol, the request version {message['version']}",
-            "Let the newer collection replace the monitor",
-        )
+    """The operation that a request names; Outdated when it speaks a later version than ours, for the server to answer."""
     operation = message.get("op")
+    if message["version"] > PROTOCOL_VERSION and operation not in FROZEN:
+        raise Outdated(
+            f"The monitor speaks version {PROTOCOL_VERSION} of the protocol, the request version {message['version']}",
+            "Only a collection of a later version than the monitor's takes its place",
+        )
     if not isinstance(operation, str):
         raise ProtocolError("A request names no operation")
     return operation
@@ -201,7 +211,7 @@ def request(op: str, body: Mapping[str, object] = _NOTHING, timeout: float = 10.
     try:
         with connection.connect(path, deadline) as link:
             _check_peer(link, path)
-            link.sendall(encode({**body, "op": op}), socket.MSG_NOSIGNAL)
+            link.sendall(encode({"version": _version(op), **body, "op": op}), socket.MSG_NOSIGNAL)
             answer = _receive(link, deadline)
     except socket.timeout:
         raise errors.TimedOut(f"The monitor did not answer {op} within {timeout:g} s") from None
@@ -210,6 +220,11 @@ def request(op: str, body: Mapping[str, object] = _NOTHING, timeout: float = 10.
     if answer.get("ok") is True:
         return answer
     raise restore(answer.get("error"))
+
+
+def _version(op: str) -> int:
+    """What a request is sent as: also an older monitor is to understand a frozen one."""
+    return _FROZEN_VERSION if op in FROZEN else PROTOCOL_VERSION
 
 
 def _check_peer(link: socket.socket, path: str) -> None:
