@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ours beside the peer: both do the same work on the same root file system, in turns, in one run. Prints medians and ratios.
+"""Ours beside the peer: both do the same work on the same root file system, in turns, in one run. Prints medians, ratios and goals.
 
 Run it by `make bench`, which gives it a network and mount namespace of its own (its bridge, its /run, its /var/lib/lxc).
 A row whose peer is not installed is said to be missing, never guessed. No figure here is a test's pass mark.
@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from row import Row, report
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIDGE = "benchbr0"
@@ -33,25 +34,6 @@ def load_collection() -> None:
     spec = importlib.util.spec_from_file_location("hostkit_conftest", ROOT / "tests/conftest.py")
     assert spec and spec.loader
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
-
-
-def median(samples: list[float]) -> float:
-    return statistics.median(samples)
-
-
-class Row:
-    """Samples of both sides, in milliseconds unless another unit is said."""
-
-    def __init__(self, name: str, peer: str, unit: str = "ms") -> None:
-        self.name, self.peer, self.unit = name, peer, unit
-        self.ours: list[float] = []
-        self.theirs: list[float] = []
-
-    def line(self) -> str:
-        ratio = median(self.ours) / median(self.theirs)
-        ours, theirs = (f"{median(s):8.1f} [{min(s):.1f}-{max(s):.1f}]" for s in (self.ours, self.theirs))
-        both = f"{ours:>26} {self.unit:<3}  {self.peer:<34} {theirs:>26} {self.unit:<3}"
-        return f"{self.name:<62} {both}  ratio {ratio:.3f}   n={len(self.ours)}"
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -99,8 +81,8 @@ def bench_start_and_attach(lxc_path: Path, count: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
-    start = Row("start with one veth, request to RUNNING, warm", "lxc-start")
-    enter = Row("attach true, warm process", "lxc-attach")
+    start = Row("start with one veth, request to RUNNING, warm", "lxc-start", goal=0.9)
+    enter = Row("attach true, warm process", "lxc-attach", goal=0.5)
     for name in ("ours", "theirs"):
         make_container(lxc_path, name, veth=True)
     ours = paths.container("ours", str(lxc_path))
@@ -141,13 +123,13 @@ def bench_tasks(lxc_path: Path, count: int, number: int, peer_ansible: str) -> l
         if error:
             raise SystemExit(f"start {container.name}: {error}")
     ours_started = {"hostkit.lxc.lxc_container": {"name": "t0", "state": "started", "lxc_path": str(lxc_path)}}
-    single = Row("task started on a running container", "ping task")
+    single = Row("task started on a running container", "ping task", goal=1.1)
     for _turn in range(count):
         single.theirs += tasks([{"ansible.builtin.ping": {}}] * 5)
         single.ours += tasks([ours_started] * 5)
     rows = [single]
     if peer_ansible:
-        many = Row(f"one task naming {number} running containers", f"community.general loop of {number}")
+        many = Row(f"one task naming {number} running containers", f"community.general loop of {number}", goal=0.02)
         one_task = {"hostkit.lxc.lxc_container": {"name": names, "state": "started", "lxc_path": str(lxc_path)}}
         loop = {"community.general.lxc_container": {"name": "{{ item }}", "state": "started"}, "loop": names}
         os.makedirs("/var/lib/lxc", exist_ok=True)
@@ -198,8 +180,7 @@ def main() -> None:
         finally:
             stop_all(lxc_path)
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}; median [min-max]")
-    for row in rows:
-        print(row.line())
+    print(report(rows))
 
 
 def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import Row, make_container, run, stop_all, timed
+from bench import make_container, run, stop_all, timed
+from row import MAX, Row
 
 _REST = 21  # seconds; a launcher waits for twenty (monitor/launchers.py)
 BOOTED = ["/bin/systemctl", "is-system-running", "--wait"]
@@ -60,7 +61,7 @@ def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False) -> Iterat
 
 def bench_memory(lxc_path: Path, count: int, python: str) -> list[Row]:
     """All supervision, when no launcher rests. Another interpreter than the bench's own, whose pages would be shared."""
-    row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", unit="KiB")
+    row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", goal=0.55, unit="KiB")
     tests = str(Path(__file__).resolve().parents[1])
     with fleet(lxc_path, "mo", count) as names:
         run(python, "-c", END.format(tests=tests))
@@ -91,7 +92,7 @@ def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
     """From the request to the last one's RUNNING; the peer's command starts one container."""
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 
-    row = Row(f"{count} starts in one request", f"{count} lxc-start in a row")
+    row = Row(f"{count} starts in one request", f"{count} lxc-start in a row", goal=0.65)
     place, their_place = str(lxc_path / "so"), str(lxc_path / "st")
     runtime.ensure_monitor()
 
@@ -119,7 +120,7 @@ def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import facts
 
-    row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f")
+    row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f", goal=0.5)
     with fleet(lxc_path, "li", count, veth=True) as names:
         place = str(lxc_path / "li")
         for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
@@ -144,7 +145,7 @@ def bench_freeze(lxc_path: Path, turns: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
 
-    row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze")
+    row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze", goal=50, of=MAX)
     with fleet(lxc_path, "fr", 1) as [name]:
         container = paths.container(name, str(lxc_path / "fr"))
         [(_container, error, _warnings)] = runtime.start([container], 60)
@@ -172,7 +173,7 @@ def bench_debian(lxc_path: Path, turns: int) -> list[Row]:
     except LxcError as error:
         print(f"missing: Debian with systemd ({error})")
         return []
-    row = Row("Debian with systemd: start to `running`", "lxc-start")
+    row = Row("Debian with systemd: start to `running`", "lxc-start", goal=1.0)
 
     def ours() -> None:
         [(_container, error, _warnings)] = runtime.start([container], 60)
@@ -205,7 +206,7 @@ def bench_create(lxc_path: Path, count: int, tasks: Callable[..., list[float]], 
     """A task that makes (busybox) and starts so many, and the peer's loop that does."""
     if not peer_ansible:
         return []
-    row = Row(f"one task creating and starting {count} (busybox)", f"community.general loop of {count}")
+    row = Row(f"one task creating and starting {count} (busybox)", f"community.general loop of {count}", goal=0.05)
     os.makedirs("/etc/lxc", exist_ok=True)
     Path("/etc/lxc/default.conf").write_text("lxc.net.0.type = empty\n")
     names = [f"cr{number}" for number in range(count)]
