@@ -49,7 +49,7 @@ def run(*argv: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def make_container(lxc_path: Path, name: str, veth: bool) -> None:
+def make_container(lxc_path: Path, name: str, veth: bool, address: str = "") -> None:
     root = lxc_path / name / "rootfs"
     for directory in ("bin", "dev", "proc", "sys", "tmp", "etc"):
         (root / directory).mkdir(parents=True)
@@ -60,6 +60,7 @@ def make_container(lxc_path: Path, name: str, veth: bool) -> None:
     (root / "init").chmod(0o755)
     network = ["lxc.net.0.type = veth", f"lxc.net.0.link = {BRIDGE}", "lxc.net.0.flags = up", "lxc.net.0.name = eth0"]
     lines = [f"lxc.rootfs.path = dir:{root}", f"lxc.uts.name = {name}", "lxc.init.cmd = /init"]
+    network += [f"lxc.net.0.ipv4.address = {address}"] if address else []
     lines += network if veth else ["lxc.net.0.type = empty"]
     lines += ["lxc.mount.auto = proc:mixed sys:mixed", "lxc.cap.drop = sys_module mac_admin mac_override sys_time", "lxc.tty.max = 1"]
     (lxc_path / name / "config").write_text("\n".join(lines) + "\n")

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from bench import make_container, run, stop_all, timed
-from row import MAX, Row
+from row import MAX, Row, take_turns
 
 _REST = 21  # seconds; a launcher waits for twenty (monitor/launchers.py)
+_ADDRESS = re.compile(r"\b10\.99\.\d+\.\d+\b")
 BOOTED = ["/bin/systemctl", "is-system-running", "--wait"]
 # A task's Python, which brings up the monitor and is gone when its memory is measured.
 START = """
@@ -47,12 +50,12 @@ def pss(pid: int) -> int:
 
 
 @contextmanager
-def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False) -> Iterator[list[str]]:
-    """So many containers, not started; stopped at the end."""
+def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False, addresses: Sequence[str] = ()) -> Iterator[list[str]]:
+    """So many containers, not started; stopped at the end. With addresses each has one of them."""
     place = lxc_path / prefix
     names = [f"{prefix}{number}" for number in range(count)]
-    for name in names:
-        make_container(place, name, veth=veth)
+    for name, address in zip_longest(names, addresses, fillvalue=""):
+        make_container(place, name, veth, address)
     try:
         yield names
     finally:
@@ -117,26 +120,28 @@ def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
 
 
 def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
+    """Each container has an address of its own, and both lists have to show all of them."""
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import facts
 
     row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f", goal=0.5)
-    with fleet(lxc_path, "li", count, veth=True) as names:
-        place = str(lxc_path / "li")
+    addresses = [f"10.99.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
+    place = str(lxc_path / "li")
+
+    def ours() -> str:
+        return str(facts.Facts({"lxc_path": place}).apply().result["containers"])
+
+    def theirs() -> str:
+        return run("lxc-ls", "-P", place, "-f")
+
+    with fleet(lxc_path, "li", count, veth=True, addresses=[f"{address}/16" for address in addresses]) as names:
         for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
             if error:
                 raise SystemExit(f"start {container.name}: {error}")
-
-        def ours() -> None:
-            report = facts.Facts({"lxc_path": place}).apply()
-            if len(report.result["containers"]) != count:  # type: ignore[arg-type]
-                raise SystemExit("the list is not whole")
-
-        for turn in range(turns + 1):
-            samples = timed(ours), timed(lambda: run("lxc-ls", "-P", place, "-f"))
-            if turn:
-                row.ours.append(samples[0])
-                row.theirs.append(samples[1])
+        for who, listed in (("the module", ours()), ("lxc-ls", theirs())):
+            if missing := set(addresses) - set(_ADDRESS.findall(listed)):
+                raise SystemExit(f"{who} lists {count - len(missing)} of {count} addresses; {min(missing)} is not there:\n{listed}")
+        take_turns(row, turns, lambda: [timed(ours)], lambda: [timed(theirs)])
     return [row]
 
 
