@@ -92,6 +92,7 @@ def steps() -> list[Step]:
         step("over-ssh", "integration", "over-ssh"),
         step("quickstart", "quickstart", "quickstart"),
         step("molecule", "molecule", "molecule"),
+        step("bench", "bench", "bench"),
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network"),
         step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py"),
     ]

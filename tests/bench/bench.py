@@ -26,6 +26,8 @@ from row import Row, report
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIDGE = "benchbr0"
+FLEET = 50  # containers: as many as the goals speak of
+NO_PEER = "missing: community.general (set HOSTKIT_PEER_ANSIBLE to the bin directory of a venv that has it)"
 APPLETS = "sh sleep true kill".split()
 
 
@@ -141,7 +143,7 @@ def bench_tasks(lxc_path: Path, count: int, number: int, peer_ansible: str) -> l
             many.ours += tasks([one_task])
         rows.append(many)
     else:
-        print("missing: community.general (set HOSTKIT_PEER_ANSIBLE to the bin directory of a venv that has it)")
+        print(NO_PEER)
     return rows
 
 
@@ -161,8 +163,8 @@ def tasks(listed: list[dict[str, object]], interpreter: str = sys.executable, an
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=15)
-    parser.add_argument("--containers", type=int, default=50)
+    parser.add_argument("--count", type=int, default=15, help="samples; a third of them or less where one takes seconds")
+    parser.add_argument("--containers", type=int, default=FLEET)
     parser.add_argument("--peer-ansible", default=os.environ.get("HOSTKIT_PEER_ANSIBLE", ""))
     parser.add_argument(
         "--target-python", default=sys.executable, help="a task's Python, not the bench's own, for the memory of the monitor"
@@ -182,6 +184,8 @@ def main() -> None:
             stop_all(lxc_path)
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}; median [min-max]")
     print(report(rows))
+    if arguments.containers < FLEET:
+        print(f"The goals are for {FLEET} containers and not for {arguments.containers}")
 
 
 def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
@@ -189,17 +193,18 @@ def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable
     import fleet
     import stress
 
-    few, many, peer = max(3, arguments.count // 3), arguments.containers, arguments.peer_ansible
+    count, many, peer = arguments.count, arguments.containers, arguments.peer_ansible
+    few, rounds, freezes = max(1, count // 3), min(3, max(1, count // 5)), min(100, 10 * count)
     return {
-        "memory": lambda: fleet.bench_memory(lxc_path, many, arguments.target_python),
-        "start_and_attach": lambda: bench_start_and_attach(lxc_path, arguments.count),
+        "memory": lambda: fleet.bench_memory(lxc_path, many, rounds, arguments.target_python),
+        "start_and_attach": lambda: bench_start_and_attach(lxc_path, count),
         "starts": lambda: fleet.bench_starts(lxc_path, many, few),
         "tasks": lambda: bench_tasks(lxc_path, few, many, peer),
-        "list": lambda: fleet.bench_list(lxc_path, 2 * many, arguments.count),
-        "freeze": lambda: fleet.bench_freeze(lxc_path, 100),
+        "list": lambda: fleet.bench_list(lxc_path, 2 * many, count),
+        "freeze": lambda: fleet.bench_freeze(lxc_path, freezes),
         "stress": lambda: stress.bench_stress(lxc_path, few),
         "debian": lambda: fleet.bench_debian(lxc_path, few),
-        "create": lambda: fleet.bench_create(lxc_path, many, tasks, peer),
+        "create": lambda: fleet.bench_create(lxc_path, many, rounds, tasks, peer),
     }
 
 
