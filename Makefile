@@ -21,7 +21,7 @@ test: ## every check and test that one machine can run
 soak: ## races, kills and rounds with their full counts
 	@ci/check --soak root
 
-bench: ## our times against LXC's and the peer module's, as ratios
+bench: ## our times against LXC's and the peer module's, as ratios, and the goals
 	@ci/bench
 
 lint unit root sanity integration molecule: ## a part of `make test`

@@ -6,7 +6,7 @@
 usage: ci/check [--soak] GROUP|STEP...    ci/check --list
 
 Two run at a time: first those that compute, then those that use the kernel, each in a host of its own (ci/host-namespace).
-Logs stay in .build/log.
+Logs stay in .build/log. A Python that HOSTKIT_REQUIRE_PYTHONS names ("3.9 3.11") must be here; else those are used that are.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ NOISE = re.compile(
     r"WARNING: Location |━|Requirement already)"
 )
 STEPS = ROOT / "ci" / "steps"
+CORE_2_19 = (11, 12, 13)  # the Pythons, 3.X, that it runs on
 # All but what root-start takes.
 ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start"]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
@@ -64,12 +65,29 @@ def pythons() -> Iterator[tuple[str, str]]:
         yield version, path
 
 
-def steps() -> list[Step]:
-    """Everything that can be run, in the order in which it is best run: what fails fast and often comes first."""
-    found = list(pythons())
-    versions = [version for version, _path in found]
-    old = [version for version in versions if version in ("3.11", "3.12", "3.13")]  # what core 2.19 runs on
-    all_steps = [
+def steps(found: list[tuple[str, str]], required: list[str]) -> list[Step]:
+    """Everything that these Pythons can run, in the order in which it is best run: what fails fast and often comes first."""
+    minors = [int(version.split(".")[1]) for version, _path in found]
+    if missing := [version for version in required if version not in dict(found)]:
+        sys.exit(f"ci/check: HOSTKIT_REQUIRE_PYTHONS names {', '.join(missing)}, not found here with venv; ci/pythons lists what is")
+    if not minors or minors[-1] < 11:
+        sys.exit("ci/check: no Python from 3.11 on with venv is installed")
+    old = [f"3.{minor}" for minor in minors if minor in CORE_2_19]
+    left_out = []
+    if not old:
+        left_out.append("-2.19")
+        print(f"core 2.19 needs Python 3.11 to 3.13, and 3.{minors[-1]} is here: the steps that are named for it are left out")
+    if minors[-1] < 12:
+        left_out.append("-2.21")
+        print(f"core 2.21 needs Python 3.12, and 3.{minors[-1]} is the newest here: 2.19 does what both would share")
+    listed = _all_steps(found, old[0] if old else "", alone=minors[-1] < 12)
+    return [step for step in listed if not step.name.endswith(tuple(left_out))]
+
+
+def _all_steps(found: list[tuple[str, str]], old: str, alone: bool) -> list[Step]:
+    """With the oldest Python for core 2.19, and whether that is the only core."""
+    both = ["tests/unit/test_ansible.py", "tests/unit/test_layers.py"]  # has to do with the core: the rest of the package does not know it
+    return [
         step("ruff", "lint", "ruff"),
         step("shellcheck", "lint", "shellcheck"),
         step("mypy", "lint", "mypy"),
@@ -79,29 +97,22 @@ def steps() -> list[Step]:
         step("ansible-lint", "lint", "ansible-lint"),
         step("docs", "lint", "docs"),
         step("importer", "lint", "importer"),
-        step("units-2.21", "sanity", "ansible-test-units", "dev", versions[-1]),
-        # What has to do with the core: the rest of the package does not know it.
-        step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old[0], "tests/unit/test_ansible.py", "tests/unit/test_layers.py"),
+        step("units-2.21", "sanity", "ansible-test-units", "dev", found[-1][0]),
+        step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old, *([] if alone else both)),
         step("root", "root", "root", "root", *ROOT_ELSE),
         step("integration-2.21", "integration", "integration", "dev", "rest"),
         step("states-2.21", "integration", "integration", "dev", "states"),
         step("root-start", "root", "root", "root", "tests/root/start"),
-        step("integration-2.19", "integration", "integration", "core-2.19", "brief"),
+        step("integration-2.19", "integration", "integration", "core-2.19", "all" if alone else "brief"),
         step("root-unified", "root", "root", "--unified", "root", *UNIFIED),
         step("debian", "root", "debian", "root"),
         step("over-ssh", "integration", "over-ssh"),
         step("quickstart", "quickstart", "quickstart"),
         step("molecule", "molecule", "molecule"),
+        step("bench", "bench", "bench"),
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network"),
         step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py"),
     ]
-    newest = versions and int(versions[-1].split(".")[1])
-    if not newest or newest < 11:
-        sys.exit("ci/check: no Python from 3.11 on with venv is installed")
-    if newest < 12:
-        print(f"core 2.21 needs Python 3.12, and {versions[-1]} is the newest here: the steps that are named for it are left out")
-        return [step for step in all_steps if not step.name.endswith("-2.21")]
-    return all_steps
 
 
 def bounded_call(command: list[str], stream: IO[bytes]) -> int:
@@ -174,7 +185,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] != ["--list"]:
         # What several steps need, before two of them ask for it at a time.
         subprocess.run([str(ROOT / "ci" / "packages"), "test"], check=True, stdin=subprocess.DEVNULL)
-    everything = steps()
+    everything = steps(list(pythons()), os.environ.get("HOSTKIT_REQUIRE_PYTHONS", "").split())
     if arguments == ["--list"]:
         print("\n".join(f"{step.group:<12} {step.name}" for step in everything))
         return 0

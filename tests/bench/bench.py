@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ours beside the peer: both do the same work on the same root file system, in turns, in one run. Prints medians and ratios.
+"""Ours beside the peer: both do the same work on the same root file system, in turns, in one run. Prints medians, ratios and goals.
 
 Run it by `make bench`, which gives it a network and mount namespace of its own (its bridge, its /run, its /var/lib/lxc).
 A row whose peer is not installed is said to be missing, never guessed. No figure here is a test's pass mark.
@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,8 +22,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from row import Row, report
+
 ROOT = Path(__file__).resolve().parents[2]
 BRIDGE = "benchbr0"
+FLEET = 50  # containers: as many as the goals speak of
+NO_PEER = "missing: community.general (set HOSTKIT_PEER_ANSIBLE to the bin directory of a venv that has it)"
 APPLETS = "sh sleep true kill".split()
 
 
@@ -33,25 +36,6 @@ def load_collection() -> None:
     spec = importlib.util.spec_from_file_location("hostkit_conftest", ROOT / "tests/conftest.py")
     assert spec and spec.loader
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
-
-
-def median(samples: list[float]) -> float:
-    return statistics.median(samples)
-
-
-class Row:
-    """Samples of both sides, in milliseconds unless another unit is said."""
-
-    def __init__(self, name: str, peer: str, unit: str = "ms") -> None:
-        self.name, self.peer, self.unit = name, peer, unit
-        self.ours: list[float] = []
-        self.theirs: list[float] = []
-
-    def line(self) -> str:
-        ratio = median(self.ours) / median(self.theirs)
-        ours, theirs = (f"{median(s):8.1f} [{min(s):.1f}-{max(s):.1f}]" for s in (self.ours, self.theirs))
-        both = f"{ours:>26} {self.unit:<3}  {self.peer:<34} {theirs:>26} {self.unit:<3}"
-        return f"{self.name:<62} {both}  ratio {ratio:.3f}   n={len(self.ours)}"
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -67,7 +51,7 @@ def run(*argv: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def make_container(lxc_path: Path, name: str, veth: bool) -> None:
+def make_container(lxc_path: Path, name: str, veth: bool, address: str = "") -> None:
     root = lxc_path / name / "rootfs"
     for directory in ("bin", "dev", "proc", "sys", "tmp", "etc"):
         (root / directory).mkdir(parents=True)
@@ -78,6 +62,7 @@ def make_container(lxc_path: Path, name: str, veth: bool) -> None:
     (root / "init").chmod(0o755)
     network = ["lxc.net.0.type = veth", f"lxc.net.0.link = {BRIDGE}", "lxc.net.0.flags = up", "lxc.net.0.name = eth0"]
     lines = [f"lxc.rootfs.path = dir:{root}", f"lxc.uts.name = {name}", "lxc.init.cmd = /init"]
+    network += [f"lxc.net.0.ipv4.address = {address}"] if address else []
     lines += network if veth else ["lxc.net.0.type = empty"]
     lines += ["lxc.mount.auto = proc:mixed sys:mixed", "lxc.cap.drop = sys_module mac_admin mac_override sys_time", "lxc.tty.max = 1"]
     (lxc_path / name / "config").write_text("\n".join(lines) + "\n")
@@ -99,8 +84,8 @@ def bench_start_and_attach(lxc_path: Path, count: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
-    start = Row("start with one veth, request to RUNNING, warm", "lxc-start")
-    enter = Row("attach true, warm process", "lxc-attach")
+    start = Row("start with one veth, request to RUNNING, warm", "lxc-start", goal=0.9)
+    enter = Row("attach true, warm process", "lxc-attach", goal=0.5)
     for name in ("ours", "theirs"):
         make_container(lxc_path, name, veth=True)
     ours = paths.container("ours", str(lxc_path))
@@ -141,13 +126,13 @@ def bench_tasks(lxc_path: Path, count: int, number: int, peer_ansible: str) -> l
         if error:
             raise SystemExit(f"start {container.name}: {error}")
     ours_started = {"hostkit.lxc.lxc_container": {"name": "t0", "state": "started", "lxc_path": str(lxc_path)}}
-    single = Row("task started on a running container", "ping task")
+    single = Row("task started on a running container", "ping task", goal=1.1)
     for _turn in range(count):
         single.theirs += tasks([{"ansible.builtin.ping": {}}] * 5)
         single.ours += tasks([ours_started] * 5)
     rows = [single]
     if peer_ansible:
-        many = Row(f"one task naming {number} running containers", f"community.general loop of {number}")
+        many = Row(f"one task naming {number} running containers", f"community.general loop of {number}", goal=0.02)
         one_task = {"hostkit.lxc.lxc_container": {"name": names, "state": "started", "lxc_path": str(lxc_path)}}
         loop = {"community.general.lxc_container": {"name": "{{ item }}", "state": "started"}, "loop": names}
         os.makedirs("/var/lib/lxc", exist_ok=True)
@@ -158,7 +143,7 @@ def bench_tasks(lxc_path: Path, count: int, number: int, peer_ansible: str) -> l
             many.ours += tasks([one_task])
         rows.append(many)
     else:
-        print("missing: community.general (set HOSTKIT_PEER_ANSIBLE to the bin directory of a venv that has it)")
+        print(NO_PEER)
     return rows
 
 
@@ -178,8 +163,8 @@ def tasks(listed: list[dict[str, object]], interpreter: str = sys.executable, an
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=15)
-    parser.add_argument("--containers", type=int, default=50)
+    parser.add_argument("--count", type=int, default=15, help="samples; a third of them or less where one takes seconds")
+    parser.add_argument("--containers", type=int, default=FLEET)
     parser.add_argument("--peer-ansible", default=os.environ.get("HOSTKIT_PEER_ANSIBLE", ""))
     parser.add_argument(
         "--target-python", default=sys.executable, help="a task's Python, not the bench's own, for the memory of the monitor"
@@ -198,8 +183,9 @@ def main() -> None:
         finally:
             stop_all(lxc_path)
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}; median [min-max]")
-    for row in rows:
-        print(row.line())
+    print(report(rows))
+    if arguments.containers < FLEET:
+        print(f"The goals are for {FLEET} containers and not for {arguments.containers}")
 
 
 def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
@@ -207,17 +193,18 @@ def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable
     import fleet
     import stress
 
-    few, many, peer = max(3, arguments.count // 3), arguments.containers, arguments.peer_ansible
+    count, many, peer = arguments.count, arguments.containers, arguments.peer_ansible
+    few, rounds, freezes = max(1, count // 3), min(3, max(1, count // 5)), min(100, 10 * count)
     return {
-        "memory": lambda: fleet.bench_memory(lxc_path, many, arguments.target_python),
-        "start_and_attach": lambda: bench_start_and_attach(lxc_path, arguments.count),
+        "memory": lambda: fleet.bench_memory(lxc_path, many, rounds, arguments.target_python),
+        "start_and_attach": lambda: bench_start_and_attach(lxc_path, count),
         "starts": lambda: fleet.bench_starts(lxc_path, many, few),
         "tasks": lambda: bench_tasks(lxc_path, few, many, peer),
-        "list": lambda: fleet.bench_list(lxc_path, 2 * many, arguments.count),
-        "freeze": lambda: fleet.bench_freeze(lxc_path, 100),
+        "list": lambda: fleet.bench_list(lxc_path, 2 * many, count),
+        "freeze": lambda: fleet.bench_freeze(lxc_path, freezes),
         "stress": lambda: stress.bench_stress(lxc_path, few),
         "debian": lambda: fleet.bench_debian(lxc_path, few),
-        "create": lambda: fleet.bench_create(lxc_path, many, tasks, peer),
+        "create": lambda: fleet.bench_create(lxc_path, many, rounds, tasks, peer),
     }
 
 

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import re
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
-from bench import Row, make_container, run, stop_all, timed
+from bench import NO_PEER, make_container, run, stop_all, timed
+from row import MAX, Row, take_turns
 
-_REST = 21  # seconds; a launcher waits for twenty (monitor/launchers.py)
+_ADDRESS = re.compile(r"\b10\.99\.\d+\.\d+\b")
 BOOTED = ["/bin/systemctl", "is-system-running", "--wait"]
 # A task's Python, which brings up the monitor and is gone when its memory is measured.
 START = """
@@ -46,34 +49,74 @@ def pss(pid: int) -> int:
 
 
 @contextmanager
-def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False) -> Iterator[list[str]]:
-    """So many containers, not started; stopped at the end."""
+def fleet(lxc_path: Path, prefix: str, count: int, veth: bool = False, addresses: Sequence[str] = ()) -> Iterator[list[str]]:
+    """So many containers, not started; stopped at the end. With addresses each has one of them."""
     place = lxc_path / prefix
     names = [f"{prefix}{number}" for number in range(count)]
-    for name in names:
-        make_container(place, name, veth=veth)
+    for name, address in zip_longest(names, addresses, fillvalue=""):
+        make_container(place, name, veth, address)
     try:
         yield names
     finally:
         stop_all(place)
 
 
-def bench_memory(lxc_path: Path, count: int, python: str) -> list[Row]:
+def bench_memory(lxc_path: Path, count: int, rounds: int, python: str) -> list[Row]:
     """All supervision, when no launcher rests. Another interpreter than the bench's own, whose pages would be shared."""
-    row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", unit="KiB")
+    row = Row(f"memory (PSS) of all supervision, {count} running", f"LXC's {count} monitors", goal=0.55, unit="KiB")
     tests = str(Path(__file__).resolve().parents[1])
-    with fleet(lxc_path, "mo", count) as names:
-        run(python, "-c", END.format(tests=tests))
-        said = run(python, "-c", START.format(tests=tests, lxc_path=str(lxc_path / "mo"), names=names))
-        time.sleep(_REST)
-        row.ours.append(sum(pss(int(pid)) for pid in said.split()))
-    run(python, "-c", END.format(tests=tests))
-    with fleet(lxc_path, "mt", count) as names:
-        for name in names:
-            run("lxc-start", "-P", str(lxc_path / "mt"), "-n", name)
+    end = (python, "-c", END.format(tests=tests))
+    place, their_place = lxc_path / "mo", lxc_path / "mt"
+
+    def ours() -> list[float]:
+        run(*end)
+        said = run(python, "-c", START.format(tests=tests, lxc_path=str(place), names=names))
+        monitor, keeper = (int(pid) for pid in said.split())
+        end_launchers(monitor)
+        sample = pss(monitor) + pss(keeper)
+        stop_all(place)
+        run(*end)
+        return [sample]
+
+    def theirs() -> list[float]:
+        for name in their_names:
+            run("lxc-start", "-P", str(their_place), "-n", name)
+        monitors = lxc_monitors(str(their_place))
+        if len(monitors) != count:
+            raise SystemExit(f"LXC has {len(monitors)} monitors for {count} containers")
         time.sleep(1)
-        row.theirs.append(sum(pss(pid) for pid in lxc_monitors(f"{lxc_path}/mt")))
+        sample = sum(pss(pid) for pid in monitors)
+        stop_all(their_place)
+        return [sample]
+
+    with fleet(lxc_path, "mo", count) as names, fleet(lxc_path, "mt", count) as their_names:
+        take_turns(row, rounds, ours, theirs)
     return [row]
+
+
+def end_launchers(monitor: int) -> None:
+    """The one that rests would end by itself after 20 seconds (monitor/launchers.py)."""
+    deadline = time.monotonic() + 60
+    while resting := launchers(monitor):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the launchers {resting} do not end")
+        for pid in resting:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def launchers(monitor: int) -> list[int]:
+    """Its children here: an init has a pid namespace of its own."""
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            if process.parent(pid) == monitor and process.alive(pid) and os.path.samefile(f"/proc/{pid}/ns/pid", "/proc/self/ns/pid"):
+                found.append(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def lxc_monitors(lxc_path: str) -> list[int]:
@@ -91,7 +134,7 @@ def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
     """From the request to the last one's RUNNING; the peer's command starts one container."""
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 
-    row = Row(f"{count} starts in one request", f"{count} lxc-start in a row")
+    row = Row(f"{count} starts in one request", f"{count} lxc-start in a row", goal=0.65)
     place, their_place = str(lxc_path / "so"), str(lxc_path / "st")
     runtime.ensure_monitor()
 
@@ -116,26 +159,28 @@ def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
 
 
 def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
+    """Each container has an address of its own, and both lists have to show all of them."""
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import facts
 
-    row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f")
-    with fleet(lxc_path, "li", count, veth=True) as names:
-        place = str(lxc_path / "li")
+    row = Row(f"list of {count} running with addresses, work in the module", "lxc-ls -f", goal=0.5)
+    addresses = [f"10.99.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
+    place = str(lxc_path / "li")
+
+    def ours() -> str:
+        return str(facts.Facts({"lxc_path": place}).apply().result["containers"])
+
+    def theirs() -> str:
+        return run("lxc-ls", "-P", place, "-f")
+
+    with fleet(lxc_path, "li", count, veth=True, addresses=[f"{address}/16" for address in addresses]) as names:
         for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
             if error:
                 raise SystemExit(f"start {container.name}: {error}")
-
-        def ours() -> None:
-            report = facts.Facts({"lxc_path": place}).apply()
-            if len(report.result["containers"]) != count:  # type: ignore[arg-type]
-                raise SystemExit("the list is not whole")
-
-        for turn in range(turns + 1):
-            samples = timed(ours), timed(lambda: run("lxc-ls", "-P", place, "-f"))
-            if turn:
-                row.ours.append(samples[0])
-                row.theirs.append(samples[1])
+        for who, listed in (("the module", ours()), ("lxc-ls", theirs())):
+            if missing := set(addresses) - set(_ADDRESS.findall(listed)):
+                raise SystemExit(f"{who} lists {count - len(missing)} of {count} addresses; {min(missing)} is not there:\n{listed}")
+        take_turns(row, turns, lambda: [timed(ours)], lambda: [timed(theirs)])
     return [row]
 
 
@@ -144,7 +189,7 @@ def bench_freeze(lxc_path: Path, turns: int) -> list[Row]:
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
     from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
 
-    row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze")
+    row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze", goal=50, of=MAX)
     with fleet(lxc_path, "fr", 1) as [name]:
         container = paths.container(name, str(lxc_path / "fr"))
         [(_container, error, _warnings)] = runtime.start([container], 60)
@@ -172,7 +217,7 @@ def bench_debian(lxc_path: Path, turns: int) -> list[Row]:
     except LxcError as error:
         print(f"missing: Debian with systemd ({error})")
         return []
-    row = Row("Debian with systemd: start to `running`", "lxc-start")
+    row = Row("Debian with systemd: start to `running`", "lxc-start", goal=1.0)
 
     def ours() -> None:
         [(_container, error, _warnings)] = runtime.start([container], 60)
@@ -201,19 +246,34 @@ def bench_debian(lxc_path: Path, turns: int) -> list[Row]:
     return [row]
 
 
-def bench_create(lxc_path: Path, count: int, tasks: Callable[..., list[float]], peer_ansible: str) -> list[Row]:
+def bench_create(lxc_path: Path, count: int, rounds: int, tasks: Callable[..., list[float]], peer_ansible: str) -> list[Row]:
     """A task that makes (busybox) and starts so many, and the peer's loop that does."""
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy
+
     if not peer_ansible:
+        print(NO_PEER)
         return []
-    row = Row(f"one task creating and starting {count} (busybox)", f"community.general loop of {count}")
+    row = Row(f"one task creating and starting {count} (busybox)", f"community.general loop of {count}", goal=0.05)
     os.makedirs("/etc/lxc", exist_ok=True)
     Path("/etc/lxc/default.conf").write_text("lxc.net.0.type = empty\n")
+    place = lxc_path / "cr"
     names = [f"cr{number}" for number in range(count)]
-    one = {"name": names, "template": "busybox", "network": [], "lxc_path": str(lxc_path / "cr")}
-    row.ours += tasks([{"hostkit.lxc.lxc_container": one}])
+    one = {"name": names, "template": "busybox", "network": [], "lxc_path": str(place)}
     loop = {"community.general.lxc_container": {"name": "{{ item }}", "template": "busybox", "state": "started"}, "loop": names}
-    row.theirs += tasks([loop], interpreter="/usr/bin/python3", ansible=peer_ansible)
-    stop_all(lxc_path / "cr")
-    for name in names:
-        subprocess.run(["lxc-destroy", "-f", "-n", name], capture_output=True, check=False)
+
+    def ours() -> list[float]:
+        sample = tasks([{"hostkit.lxc.lxc_container": one}])
+        stop_all(place)
+        for name in names:
+            destroy.destroy(paths.container(name, str(place)))
+        return sample
+
+    def theirs() -> list[float]:
+        sample = tasks([loop], interpreter="/usr/bin/python3", ansible=peer_ansible)
+        for name in names:
+            run("lxc-destroy", "-f", "-n", name)
+        return sample
+
+    take_turns(row, rounds, ours, theirs)
     return [row]

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which steps `make test` has, by the Pythons that are found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FILE = Path(__file__).resolve().parents[2] / "ci" / "check.py"
+
+
+@pytest.fixture(scope="module")
+def check() -> Any:
+    spec = importlib.util.spec_from_file_location("ci_check", FILE)
+    assert spec and spec.loader
+    module = sys.modules["ci_check"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def found(*versions: str) -> list[tuple[str, str]]:
+    return [(version, f"/usr/bin/python{version}") for version in versions]
+
+
+def named(steps: Any) -> dict[str, list[str]]:
+    return {step.name: step.command for step in steps}
+
+
+def test_both_cores_share_the_work(check: Any) -> None:
+    steps = named(check.steps(found("3.9", "3.11", "3.13"), ["3.9", "3.13"]))
+    assert steps["units-2.21"][2:] == ["3.13"]
+    assert steps["units-2.19"][2:4] == ["3.11", "tests/unit/test_ansible.py"]
+    assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("rest", "brief")
+
+
+def test_the_older_core_alone_does_all(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = named(check.steps(found("3.9", "3.11"), []))
+    assert not [name for name in steps if name.endswith("-2.21")]
+    assert steps["units-2.19"][2:] == ["3.11"]
+    assert steps["integration-2.19"][-1] == "all"
+    assert "core 2.21 needs Python 3.12" in capsys.readouterr().out
+
+
+def test_the_newer_core_alone(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = named(check.steps(found("3.14"), []))
+    assert not [name for name in steps if name.endswith("-2.19")]
+    assert steps["units-2.21"][2:] == ["3.14"]
+    assert "core 2.19 needs Python 3.11 to 3.13" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "versions, required, message",
+    [
+        (["3.9", "3.11"], ["3.9", "3.12", "3.13"], "HOSTKIT_REQUIRE_PYTHONS names 3.12, 3.13, not found"),
+        (["3.10"], [], "no Python from 3.11 on"),
+        ([], [], "no Python from 3.11 on"),
+    ],
+)
+def test_what_must_be_there(check: Any, versions: list[str], required: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        check.steps(found(*versions), required)
+
+
+def test_every_step_is_a_script(check: Any) -> None:
+    assert [step.name for step in check.steps(found("3.11", "3.13"), []) if not Path(step.command[0]).exists()] == []
