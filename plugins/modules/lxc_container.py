@@ -90,14 +90,15 @@ options:
       - A dictionary of LXC config keys to values, see C(lxc.container.conf(5)). Legacy and modern spellings are understood, and the
         modern one is written.
       - A list is the whole list, V(null) removes the key's lines, and an empty string writes the line that clears what an
-        included file has set. Booleans become C(1) and C(0).
+        included file has set. Booleans become C(1) and C(0). A list of several values for a key that has only one is refused.
       - With V(null) a key that LXC does not have is understood, too. It takes away the lines that keep a config from being loaded.
         A config in which such lines are left is an error for every task that says something about it.
       - A path, as community.general.lxc_container takes it, is refused.
     type: raw
   container_config:
     description:
-      - A list of C(key=value), for playbooks that were written for community.general.lxc_container. A key that comes twice is a list.
+      - A list of C(key=value), for playbooks that were written for community.general.lxc_container. A key that comes twice is a list, and
+        is refused where the key has only one value.
       - Not together with O(config).
     type: list
     elements: str
@@ -185,14 +186,12 @@ options:
         type: str
       script_up:
         description:
-          - Scripts on the host that are run once the interface has been made.
-        type: list
-        elements: str
+          - A script on the host that is run once the interface has been made.
+        type: str
       script_down:
         description:
-          - Scripts on the host that are run before the interface is removed.
-        type: list
-        elements: str
+          - A script on the host that is run before the interface is removed.
+        type: str
   mounts:
     description:
       - What is mounted in the container, all of it (C(lxc.mount.entry)).
@@ -519,13 +518,12 @@ def argument_spec() -> dict[str, Any]:
     """As documented above; nothing that describes a container has a default."""
     network = {
         "type": {"type": "str", "required": True, "choices": ["veth", "empty", "none", "phys", "macvlan", "ipvlan", "vlan"]},
-        **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6", "script_up", "script_down")},
+        **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6")},
         **{
             key: {"type": "str"}
             for key in ("link", "name", "hwaddr", "flags", "mtu", "ipv4_gateway", "ipv6_gateway", "veth_pair", "vlan_id")
         },
-        "macvlan_mode": {"type": "str"},
-        "ipvlan_mode": {"type": "str"},
+        **{key: {"type": "str"} for key in ("macvlan_mode", "ipvlan_mode", "script_up", "script_down")},
     }
     mount = {
         "source": {"type": "str", "required": True},
