@@ -30,6 +30,8 @@ attributes:
     support: full
     details:
       - The diff of the config file shows the names of environment variables and not their values.
+      - In that of a new container, an C(x) stands for each digit of a MAC address that is drawn when it is made. What a template script or
+        the metadata of an image adds is not in it.
   idempotent:
     support: partial
     details:
@@ -73,6 +75,7 @@ options:
     description:
       - Where the root filesystem of a new container is kept.
       - When it is not given, V(dir) is used for a new container.
+      - Not together with O(template=none), which makes no root filesystem.
     type: str
     choices:
       dir: A plain directory.
@@ -81,6 +84,7 @@ options:
     description:
       - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
         above it exists.
+      - Not together with O(template=none), which makes no root filesystem.
       - In its usual place the root filesystem is out of the reach of the host's users. Elsewhere, a directory that is closed to them has
         to be above it, because a root filesystem has set-user-id programs of its own.
       - With several names it must have C(%n) in it, which becomes the name.
