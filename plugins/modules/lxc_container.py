@@ -30,6 +30,8 @@ attributes:
     support: full
     details:
       - The diff of the config file shows the names of environment variables and not their values.
+      - In that of a new container, an C(x) stands for each digit of a MAC address that is drawn when it is made. What a template script or
+        the metadata of an image adds is not in it.
   idempotent:
     support: partial
     details:
@@ -73,6 +75,7 @@ options:
     description:
       - Where the root filesystem of a new container is kept.
       - When it is not given, V(dir) is used for a new container.
+      - Not together with O(template=none), which makes no root filesystem.
     type: str
     choices:
       dir: A plain directory.
@@ -81,6 +84,7 @@ options:
     description:
       - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
         above it exists.
+      - Not together with O(template=none), which makes no root filesystem.
       - In its usual place the root filesystem is out of the reach of the host's users. Elsewhere, a directory that is closed to them has
         to be above it, because a root filesystem has set-user-id programs of its own.
       - With several names it must have C(%n) in it, which becomes the name.
@@ -90,14 +94,15 @@ options:
       - A dictionary of LXC config keys to values, see C(lxc.container.conf(5)). Legacy and modern spellings are understood, and the
         modern one is written.
       - A list is the whole list, V(null) removes the key's lines, and an empty string writes the line that clears what an
-        included file has set. Booleans become C(1) and C(0).
+        included file has set. Booleans become C(1) and C(0). A list of several values for a key that has only one is refused.
       - With V(null) a key that LXC does not have is understood, too. It takes away the lines that keep a config from being loaded.
         A config in which such lines are left is an error for every task that says something about it.
       - A path, as community.general.lxc_container takes it, is refused.
     type: raw
   container_config:
     description:
-      - A list of C(key=value), for playbooks that were written for community.general.lxc_container. A key that comes twice is a list.
+      - A list of C(key=value), for playbooks that were written for community.general.lxc_container. A key that comes twice is a list, and
+        is refused where the key has only one value.
       - Not together with O(config).
     type: list
     elements: str
@@ -185,14 +190,12 @@ options:
         type: str
       script_up:
         description:
-          - Scripts on the host that are run once the interface has been made.
-        type: list
-        elements: str
+          - A script on the host that is run once the interface has been made.
+        type: str
       script_down:
         description:
-          - Scripts on the host that are run before the interface is removed.
-        type: list
-        elements: str
+          - A script on the host that is run before the interface is removed.
+        type: str
   mounts:
     description:
       - What is mounted in the container, all of it (C(lxc.mount.entry)).
@@ -519,13 +522,12 @@ def argument_spec() -> dict[str, Any]:
     """As documented above; nothing that describes a container has a default."""
     network = {
         "type": {"type": "str", "required": True, "choices": ["veth", "empty", "none", "phys", "macvlan", "ipvlan", "vlan"]},
-        **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6", "script_up", "script_down")},
+        **{key: {"type": "list", "elements": "str"} for key in ("ipv4", "ipv6")},
         **{
             key: {"type": "str"}
             for key in ("link", "name", "hwaddr", "flags", "mtu", "ipv4_gateway", "ipv6_gateway", "veth_pair", "vlan_id")
         },
-        "macvlan_mode": {"type": "str"},
-        "ipvlan_mode": {"type": "str"},
+        **{key: {"type": "str"} for key in ("macvlan_mode", "ipvlan_mode", "script_up", "script_down")},
     }
     mount = {
         "source": {"type": "str", "required": True},

@@ -16,7 +16,15 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound, StepError, Unsupported
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import (
+    BadValue,
+    ConfigError,
+    InUse,
+    LxcError,
+    NotFound,
+    StepError,
+    Unsupported,
+)
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import filelock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy, partial
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import run
@@ -109,12 +117,88 @@ def test_a_template_that_fails_leaves_nothing(container: paths.Container, fstree
         {"backing_store": "dirt"},
         {"config": {"lxc.nonsense": "1"}},
         {"config": {"lxc.environment": ["A=1\nlxc.hook.stop=/evil"]}},
+        {"config": {"lxc.cap.keep": ["kill"], "lxc.cap.drop": ["chown"]}},
+        {"backing_store": "overlayfs", "backing_options": {"directory": "/x"}},
+        {"backing_options": {"directory": "/x:y"}},
+        {"template": "none", "template_options": {}, "backing_options": {"directory": "/x"}},
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_touched(container: paths.Container, fstree: Path, change: dict[str, object]) -> None:
-    with pytest.raises((BadValue, LxcError)):
+    with pytest.raises(LxcError) as foreseen:
+        create.foresee(request(container, fstree, **change))
+    with pytest.raises(LxcError) as met:
         create.create(request(container, fstree, **change), quiet)
+    assert foreseen.value.message == met.value.message
     assert os.listdir(container.lxc_path) == [] and not os.path.exists(paths.LXC_RUN)
+
+
+@pytest.mark.parametrize("obstacle", ["leftovers", "a full root", "no place for the root", "a bad default.conf"])
+def test_what_the_host_has_against_it_is_foreseen(container: paths.Container, fstree: Path, host: Path, obstacle: str) -> None:
+    wanted = request(container, fstree, backing_options={"directory": str(host / "roots/one")})
+    if obstacle == "leftovers":
+        Path(container.directory).mkdir()
+        Path(container.directory, "precious").touch()
+        wanted = request(container, fstree)
+    elif obstacle == "a full root":
+        (host / "roots/one/etc").mkdir(parents=True)
+    elif obstacle == "a bad default.conf":
+        (host / "default.conf").write_text("lxc.nonsense = 1\n")
+        wanted = request(container, fstree)
+    before = listing(host)
+    with pytest.raises(LxcError) as foreseen:
+        create.foresee(wanted)
+    assert listing(host) == before
+    with pytest.raises(LxcError) as met:
+        create.create(wanted, quiet)
+    assert foreseen.value.message == met.value.message
+
+
+def test_that_the_config_goes_with_what_it_includes_is_foreseen(container: paths.Container, fstree: Path) -> None:
+    """Whether the included file is there yet or not."""
+    wanted = request(container, fstree, config={"lxc.cap.keep": ["kill"]})
+    for _round in range(2):
+        with pytest.raises(ConfigError, match=r"lxc.cap.keep: expected without lxc.cap.drop") as foreseen:
+            create.foresee(wanted)
+        with pytest.raises(ConfigError) as met:
+            create.create(wanted, quiet)
+        assert foreseen.value.key == met.value.key
+
+
+def test_what_was_half_made_does_not_stand_against_its_own_creation(container: paths.Container, fstree: Path, host: Path) -> None:
+    (host / "elsewhere/etc").mkdir(parents=True)
+    wanted = request(container, fstree, backing_options={"directory": str(host / "elsewhere")})
+    Path(container.directory, "rootfs").mkdir(parents=True)
+    Path(container.partial).write_text(f"dir:{host}/elsewhere")
+    assert f"lxc.rootfs.path = dir:{host}/elsewhere\n" in create.foresee(wanted)
+    create.create(wanted, quiet)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"backing_store": "overlayfs", "config": {"lxc.start.auto": "1", "lxc.uts.name": "two"}},
+        {"networks": [{"type": "veth", "link": "br0"}, {"type": "veth", "hwaddr": "02:xx:00:00:00:0x"}, {"type": "empty"}]},
+        {"template": "none", "template_options": {}, "config": {"lxc.rootfs.path": "dir:/srv/root"}},
+    ],
+)
+def test_the_config_is_foreseen_but_for_what_is_drawn(container: paths.Container, fstree: Path, change: dict[str, object]) -> None:
+    foreseen = create.foresee(request(container, fstree, **change))
+    assert os.listdir(container.lxc_path) == [] and not os.path.exists(paths.STATE)
+    create.create(request(container, fstree, **change), quiet)
+    made = Path(container.config).read_text()
+    assert len(made) == len(foreseen) and "lxc.include" in made
+    assert [(x, sign) for x, sign in zip(foreseen, made) if x != sign and (x != "x" or sign not in "0123456789abcdef")] == []
+    drawn = sum(x != sign for x, sign in zip(foreseen, made))
+    assert drawn == (9 if "networks" in change else 0)
+
+
+def test_what_a_template_adds_is_foreseen(container: paths.Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import busybox
+
+    monkeypatch.setattr(busybox, "is_static", lambda path: True)
+    foreseen = create.foresee(create.CreateRequest(container, "busybox", {"busybox_path": "/bin/sh"}, config={"lxc.tty.max": "3"}))
+    assert "\nlxc.signal.halt = SIGUSR1\n" in foreseen and "\nlxc.tty.max = 3\n" in foreseen and "lxc.tty.max = 1" not in foreseen
 
 
 def test_a_store_that_is_not_made_yet_is_named(container: paths.Container, fstree: Path) -> None:

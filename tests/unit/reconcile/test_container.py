@@ -28,6 +28,9 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
+    def foresee(self, desired):
+        return f"lxc.uts.name = {desired.container.name}\n"
+
     def __getattr__(self, verb):
         return lambda desired: self.calls.append(verb)
 
@@ -67,6 +70,12 @@ def test_without_a_template_nothing_is_made(wanted, stands, words):
         return
     with pytest.raises(errors.LxcError, match="does not exist" if stands == "absent" else "half-made"):
         made(wanted, stands)
+
+
+@pytest.mark.parametrize("stands", ["absent", "half-made"])
+def test_a_creation_shows_the_config_that_it_will_write(stands):
+    plan = made("started", stands, template="busybox")[1]
+    assert (plan.config_before, plan.config_after) == ("", "lxc.uts.name = p1\n")
 
 
 def test_the_error_for_a_missing_name_lists_what_exists(tmp_path):

@@ -43,6 +43,11 @@ class World:
         if verb not in self.idle:
             self.states[name] = state
 
+    def foresee(self, wanted):
+        if ("foresee", wanted.container.name) in self.broken:
+            raise self.broken["foresee", wanted.container.name]
+        return f"lxc.uts.name = {wanted.container.name}\nlxc.environment = A=secret\n"
+
     def __getattr__(self, verb):
         after = {"create": "STOPPED", "destroy": "ABSENT", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}[verb]
         return lambda wanted: self._act(verb, wanted.container.name, after)
@@ -107,6 +112,32 @@ def test_check_mode_predicts_the_same_and_touches_nothing(run):
     applied = run(world, ["a", "b"], state="frozen")
     assert predicted == applied
     assert world.states == {"a": "FROZEN", "b": "FROZEN"}
+
+
+def test_check_mode_shows_the_config_of_a_new_container(run):
+    predicted = run(World(), ["a"], check=True, state="stopped", template="busybox")
+    assert predicted == run(World(), ["a"], state="stopped", template="busybox")
+    fields, config = predicted.diff
+    assert fields.after == "existence: defined\n"
+    assert (config.before, config.after) == ("", "lxc.uts.name = a\nlxc.environment = A=(not shown)\n")
+    assert config.after_header == "/nowhere/a/config"
+
+
+def test_check_mode_fails_as_the_creation_will(run):
+    world = World()
+    world.broken = {("foresee", "a"): errors.Unsupported("There is no template x on this host")}
+    predicted = run(world, ["a", "b"], check=True, template="x")
+    assert world.states == {}
+    applied = run(world, ["a", "b"], template="x")
+    assert predicted.failed == applied.failed == "1 of 2 containers failed: a: There is no template x on this host"
+    assert world.states == {"b": "RUNNING"}
+
+
+def test_a_config_that_was_not_written_is_not_shown(run):
+    world = World()
+    world.broken = {("create", "a"): errors.StepError("template", "Run", "x")}
+    report = run(world, ["a"], template="busybox")
+    assert report.failed and report.diff == []
 
 
 @pytest.mark.parametrize("verb", ["start", "freeze"])

@@ -20,6 +20,7 @@ def collect(several=False, **params):
         ({"config": {"lxc.start.auto": True}}, {"lxc.start.auto": "1"}),
         ({"config": {"lxc.start.auto": False, "lxc.tty.max": 4}}, {"lxc.start.auto": "0", "lxc.tty.max": "4"}),
         ({"config": {"lxc.tty": 4}}, {"lxc.tty.max": "4"}),
+        ({"config": {"lxc.tty.max": [4], "lxc.tty.dir": []}}, {"lxc.tty.max": ["4"], "lxc.tty.dir": []}),
         ({"config": {"lxc.cap.drop": ["sys_time", "mknod"]}}, {"lxc.cap.drop": ["sys_time", "mknod"]}),
         (
             {"config": {"lxc.cap.drop": "", "lxc.cap.keep": None, "lxc.group": []}},
@@ -114,6 +115,10 @@ def test_what_is_refused(params, said):
         ({"network": [{"type": "veth"}, {"type": "veth", "ipv4": ["10.0.0.1/40"]}]}, "network[1].ipv4", "'10.0.0.1/40'", "ADDRESS/PREFIX"),
         ({"network": [{"type": "veth", "mtu": "large"}]}, "network[0].mtu", "'large'", "a whole number"),
         ({"network": [{"type": "token-ring"}]}, "network[0].type", "'token-ring'", "veth"),
+        ({"config": {"lxc.tty.max": [1, 2]}}, "config[lxc.tty.max]", "['1', '2']", "one value"),
+        ({"config": {"lxc.sysctl.net.core.somaxconn": [1, 2]}}, "config[lxc.sysctl.net.core.somaxconn]", "['1', '2']", "one value"),
+        ({"container_config": ["lxc.tty=1", "lxc.tty=2"]}, "container_config[lxc.tty.max]", "['1', '2']", "lxc.tty.max has only one"),
+        ({"network": [{"type": "veth", "script_up": ["/a", "/b"]}]}, "network[0].script_up", "['/a', '/b']", "one value"),
     ],
 )
 def test_a_value_that_lxc_does_not_take_is_refused_with_the_option(params, option, value, expected):

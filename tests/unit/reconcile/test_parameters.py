@@ -46,6 +46,9 @@ def test_bad_names_are_refused(name):
         ({"stop_timeout": -1}, "seconds"),
         ({"directory": "x"}, "absolute"),
         ({"directory": "/a/../b"}, "absolute"),
+        ({"template": "none", "backing_store": "dir"}, "none makes no root filesystem"),
+        ({"template": "none", "directory": "/x"}, "none makes no root filesystem"),
+        ({"template": "debian", "backing_store": "overlayfs", "directory": "/x"}, "for directory: expected backing_store dir"),
         ({"name": []}, "at least one"),
     ],
 )

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, TypeVar
 
-from ..errors import InUse, StepError
+from ..errors import BadValue, InUse, StepError
 from ..kernel import tree
 from ..paths import Container
 from ..rollback import Rollback
 from ..security import posture
-from ..storage import backends
+from ..storage import backends, base
 from ..template import run
 from . import destroy, hostconf, lock, newconfig, partial
 
 Log = Callable[[str], None]
+T = TypeVar("T")
 _NOTHING: Mapping[str, object] = {}
 
 
@@ -42,9 +43,7 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
 
     InUse: it exists, or somebody is making it. BadValue and ConfigError come before anything is touched.
     """
-    backend = backends.by_name(request.backing_store)
-    run.check(request.template, request.template_options)
-    newconfig.finish("", [], request.config, request.networks)
+    check(request)
     container = request.container
     with Rollback() as rollback:
         marker_fd = _claim(container, timeout)
@@ -52,7 +51,7 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
         rollback.add(_give_up, container, marker_fd)
         rootfs_path = ""
         if request.template != "none":
-            options = hostconf.storage_defaults(backend.kind, request.backing_options)
+            backend, options = _storage(request)
             rootfs_path = _step("storage", "Make", container.directory, lambda: backend.create(container, options))
             partial.remember_storage(marker_fd, rootfs_path)
         warnings = _fill(request, rootfs_path, log)
@@ -60,6 +59,46 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
         rollback.keep()
         os.close(marker_fd)
     return warnings
+
+
+def check(request: CreateRequest) -> None:
+    """What the host and the request itself say against it. Nothing is touched."""
+    run.check(request.template, request.template_options)
+    newconfig.finish("", [], request.config, request.networks)
+    backend, options = _storage(request)
+    if request.template != "none":
+        backend.place(request.container, options)
+    elif options:
+        raise BadValue("template", "none", f"one that makes a root filesystem, as {', '.join(sorted(options))} is said")
+
+
+def foresee(request: CreateRequest) -> str:
+    """The config that `create` will write, but for what a script or the metadata of an image adds, and with an x for each digit
+    that is drawn for a MAC address. Raises what stands against the creation, and touches nothing."""
+    check(request)
+    container = request.container
+    backend, options = _storage(request)
+    rootfs_path = backend.place(container, options) if request.template != "none" else ""
+    if not os.path.lexists(container.config) and not os.path.lexists(container.partial):  # else it is cleaned up, or made by now
+        _check_room(container, str(options.get("directory", "")))
+    include = "" if run.is_script(request.template) else posture.place()[0]
+    line = f"lxc.include = {include}\n" if include else ""
+    lines = run.config_lines(request.template, request.template_options)
+    text = newconfig.begin(_origin(request, include), container.name, rootfs_path)
+    changes = _changes(request, rootfs_path)
+    return newconfig.foresee(text, (line, posture.common_text()), lines, changes, request.networks)
+
+
+def _storage(request: CreateRequest) -> tuple[type[base.Backend], dict[str, object]]:
+    backend = backends.by_name(request.backing_store)
+    return backend, hostconf.storage_defaults(backend.kind, request.backing_options)
+
+
+def _check_room(container: Container, root: str) -> None:
+    if os.path.lexists(container.directory):
+        _check_leftovers(container)
+    if root:
+        _step("storage", "Make", root, lambda: base.check_root_directory(root))
 
 
 def _claim(container: Container, timeout: float) -> int:
@@ -90,10 +129,15 @@ def _make_room(container: Container) -> None:
         return
     if os.path.lexists(container.config):
         raise InUse(f"Container {container.name} already exists in {container.lxc_path}")
+    _check_leftovers(container)
+    tree.remove(container.directory)
+
+
+def _check_leftovers(container: Container) -> None:
+    """What is in the directory of a container that does not exist; a log that an older one left is nothing."""
     others = sorted(set(os.listdir(container.directory)) - {os.path.basename(container.log)})
     if others:
         raise InUse(f"{container.directory} is in the way: it has no config but {', '.join(others[:5])} in it")
-    tree.remove(container.directory)
 
 
 def _give_up(container: Container, marker_fd: int) -> None:
@@ -104,24 +148,32 @@ def _give_up(container: Container, marker_fd: int) -> None:
 def _fill(request: CreateRequest, rootfs_path: str, log: Log) -> list[str]:
     container = request.container
     is_script = run.is_script(request.template)
-    origin = newconfig.Origin(
-        template=run.full_name(request.template),
-        parameters=run.parameters(request.template_options),
-        default_text=hostconf.default_config(),
-        has_bridge=hostconf.has_bridge(),
-        include="" if is_script else posture.install(),
-    )
+    origin = _origin(request, "" if is_script else posture.install())
     _write(container, newconfig.begin(origin, container.name, rootfs_path))
     made = _populate(request, rootfs_path, log)
     text = _read(container)
     if is_script and "\nlxc.include" not in "\n" + text:
         text = f"lxc.include = {posture.install()}\n{text}"
+    _write(container, newconfig.finish(text, made.config_lines, _changes(request, rootfs_path), request.networks))
+    return made.warnings
+
+
+def _origin(request: CreateRequest, include: str) -> newconfig.Origin:
+    return newconfig.Origin(
+        template=run.full_name(request.template),
+        parameters=run.parameters(request.template_options),
+        default_text=hostconf.default_config(),
+        has_bridge=hostconf.has_bridge(),
+        include=include,
+    )
+
+
+def _changes(request: CreateRequest, rootfs_path: str) -> dict[str, newconfig.Value]:
+    """What the user says. Storage that was there before us is not ours to destroy."""
     changes = dict(request.config)
     if not rootfs_path and changes.get("lxc.rootfs.path"):
-        # Storage that was there before us is not ours to destroy.
         changes.setdefault("lxc.rootfs.managed", "0")
-    _write(container, newconfig.finish(text, made.config_lines, changes, request.networks))
-    return made.warnings
+    return changes
 
 
 def _populate(request: CreateRequest, rootfs_path: str, log: Log) -> run.Made:
@@ -168,7 +220,7 @@ def _write(container: Container, text: str) -> None:
         raise StepError.from_os("config", "Write", container.config, error) from error
 
 
-def _step(step: str, action: str, object: str, act: Callable[[], str]) -> str:
+def _step(step: str, action: str, object: str, act: Callable[[], T]) -> T:
     try:
         return act()
     except OSError as error:

@@ -15,6 +15,7 @@ FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
     "clone_name": "no such option here: name is always the container that the task is about, a new one included",
 }
+_WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -29,11 +30,21 @@ def check(params: Mapping[str, Any]) -> None:
     template = params.get("template")
     if template is not None and (not template or template.startswith("-") or "\n" in template or "\0" in template):
         raise BadValue("template", template, "the name of a template or the path of a template script")
+    _storage(params)
     conditions = params.get("wait_for", ())
     if conditions and state not in ("started", "restarted"):
         raise BadValue("wait_for", list(conditions), f"state started or restarted with it, not {state}")
     for condition in conditions:
         check_condition(condition)
+
+
+def _storage(params: Mapping[str, Any]) -> None:
+    """Options that do not go together, on a container that exists too: there they would mean as little."""
+    for option in ("backing_store", "directory"):
+        if option in params and params.get("template") == "none":
+            raise BadValue(option, params[option], "another template with it: none makes no root filesystem", _WHERE)
+    if "directory" in params and params.get("backing_store", "dir") != "dir":
+        raise BadValue("directory", params["directory"], f"backing_store dir with it, not {params['backing_store']}")
 
 
 def check_condition(condition: str) -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from ..errors import InUse, StepError
 from .desired import Desired
+
+if TYPE_CHECKING:
+    from ..lifecycle.create import CreateRequest
 
 LOCK_TIMEOUT = 30.0
 
@@ -30,21 +33,17 @@ class Effects:
     def __init__(self, log: Optional[Callable[[str], None]] = None) -> None:
         self._log = log
 
+    def foresee(self, desired: Desired) -> str:
+        from ..lifecycle import create
+
+        return create.foresee(_request(desired))
+
     def create(self, desired: Desired) -> object:
         from ..lifecycle import create, partial
 
-        request = create.CreateRequest(
-            container=desired.container,
-            template=desired.template or "none",
-            template_options=desired.template_options,
-            backing_store=desired.backing_store or "dir",
-            backing_options=desired.backing_options,
-            config=desired.config,
-            networks=desired.networks,
-        )
         one = desired.container
         try:
-            return create.create(request, self._log or _progress(desired))
+            return create.create(_request(desired), self._log or _progress(desired))
         except InUse:  # somebody else has begun to make it after we had looked
             if not os.path.lexists(one.directory) or partial.is_abandoned(one, LOCK_TIMEOUT) or not os.path.lexists(one.config):
                 raise
@@ -92,6 +91,20 @@ class Effects:
 
         freeze.thaw(desired.container, desired.wait_timeout)
         return None
+
+
+def _request(desired: Desired) -> CreateRequest:
+    from ..lifecycle.create import CreateRequest
+
+    return CreateRequest(
+        container=desired.container,
+        template=desired.template or "none",
+        template_options=desired.template_options,
+        backing_store=desired.backing_store or "dir",
+        backing_options=desired.backing_options,
+        config=desired.config,
+        networks=desired.networks,
+    )
 
 
 def replace(path: str, text: str) -> None:

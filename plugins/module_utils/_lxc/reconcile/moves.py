@@ -22,8 +22,9 @@ def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         raise missing(desired.container, observed.existence)
     anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
     words = f"make {desired.container.name} from template {desired.template}{anew}"
+    config = verbs.foresee(desired)
     create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
-    return running(Plan(before=(create,)), desired, "STOPPED", verbs)
+    return running(Plan(before=(create,), config_after=config), desired, "STOPPED", verbs)
 
 
 def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:

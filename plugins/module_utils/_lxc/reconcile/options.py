@@ -116,6 +116,8 @@ def _check(option: str, key: str, value: Value) -> None:
     match = keys.find(key)
     if match is None:
         return
+    if isinstance(value, list) and len(value) > 1 and not match.key.many:
+        raise BadValue(option, value, f"one value, because {match.name} has only one")
     for item in value if isinstance(value, list) else [value]:
         problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
         if problem:  # the value of an environment variable may be a password

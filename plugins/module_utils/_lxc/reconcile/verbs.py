@@ -12,7 +12,10 @@ from .plan import Change
 
 
 class Verbs(Protocol):
-    """What can be done to a container. A plan only names these; `effects.py` has the real ones."""
+    """What can be done to a container. A plan only names these, but for the first; `effects.py` has the real ones."""
+
+    def foresee(self, desired: Desired) -> str:
+        """The config that a new container will have. Raises what stands against its creation, and touches nothing."""
 
     def create(self, desired: Desired) -> object: ...
 

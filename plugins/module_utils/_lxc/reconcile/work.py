@@ -128,12 +128,16 @@ def diffs(tasks: Sequence[Task], predicted: bool) -> list[Diff]:
         changes = [change for change in (task.plan.changes if predicted else task.done) if not change.field.startswith("config")]
         if changes:
             found.append(fields_diff(changes, task.name))
-        if task.plan.config_before != task.plan.config_after:
+        if task.plan.config_before != task.plan.config_after and (predicted or any(map(_writes_config, task.done))):
             from .drift import shown
 
             file = task.desired.container.config
             found.append(Diff(shown(task.plan.config_before), shown(task.plan.config_after), file, file))
     return found
+
+
+def _writes_config(change: Change) -> bool:
+    return change.field.startswith("config") or (change.field, change.after) == ("existence", "defined")
 
 
 def failure(failed: Sequence[Task], count: int) -> str:

@@ -57,7 +57,15 @@ def common_text() -> str:
 
 
 def install() -> str:
-    """The path of common.conf for a new container's `lxc.include`, written first where it is not there.
+    """The path of common.conf for a new container's `lxc.include`, written first where it is not there."""
+    while True:
+        path, is_there = place()
+        if is_there or _write_once(path, common_text()):
+            return path
+
+
+def place() -> tuple[str, bool]:
+    """That path, and whether it is there.
 
     A file of this version with another content stays as it is (a container includes it): the next free version takes ours.
     """
@@ -68,11 +76,9 @@ def install() -> str:
         try:
             with open(path, encoding="utf-8") as file:
                 if file.read() == text:
-                    return path
+                    return path, True
         except FileNotFoundError:
-            if _write_once(path, text):
-                return path
-            continue
+            return path, False
         version += 1
 
 

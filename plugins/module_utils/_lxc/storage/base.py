@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -36,6 +37,10 @@ class Backend(Protocol):
         """Whether this text of `lxc.rootfs.path` is ours."""
 
     @classmethod
+    def place(cls, container: Container, options: Mapping[str, object]) -> str:
+        """What `create` will return: the options are looked at, nothing is touched."""
+
+    @classmethod
     def create(cls, container: Container, options: Mapping[str, object]) -> str:
         """Make empty storage for a new container whose directory exists; the text for `lxc.rootfs.path`."""
 
@@ -59,6 +64,18 @@ class Backend(Protocol):
 
     def snapshot(self, target: Container) -> Copied:
         """A cheap copy that shares the source's blocks or files."""
+
+
+def check_root_directory(path: str) -> None:
+    """Raise now what `make_root_directory` would."""
+    try:
+        is_free = stat.S_ISDIR(os.lstat(path).st_mode) and not os.listdir(path)
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(path)):
+            raise
+        return
+    if not is_free:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
 
 
 def make_root_directory(path: str) -> None:

@@ -28,7 +28,7 @@ class Dir:
         return rootfs_path.startswith(("dir:/", "/"))
 
     @classmethod
-    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+    def place(cls, container: Container, options: Mapping[str, object]) -> str:
         """`directory`: another place than the container's own directory, which must be empty or not there (lxc-create --dir)."""
         unknown = sorted(set(options) - {"directory"})
         if unknown:
@@ -36,8 +36,13 @@ class Dir:
         path = str(options.get("directory") or container.rootfs)
         if not path.startswith("/") or ".." in path.split("/") or "\n" in path or ":" in path:
             raise BadValue("directory", path, "an absolute path without .. and without a colon in it")
-        make_root_directory(path)
         return "dir:" + path
+
+    @classmethod
+    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+        place = cls.place(container, options)
+        make_root_directory(place[4:])
+        return place
 
     def mount(self, target: str, options: str) -> None:
         attributes, cleared, propagation, data = mount.parse_options(options)

@@ -40,10 +40,19 @@ class Overlayfs:
         return rootfs_path.startswith(_PREFIXES)
 
     @classmethod
-    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+    def place(cls, container: Container, options: Mapping[str, object]) -> str:
         if options:
             raise BadValue("backing_store", "overlayfs", f"a backing store that takes {', '.join(sorted(options))}")
         check_layer(container.directory)
+        return cls._text([container.rootfs], container)
+
+    @staticmethod
+    def _text(lowers: Sequence[str], target: Container) -> str:
+        return f"overlay:{':'.join(lowers)}:{target.directory}/overlay/delta"
+
+    @classmethod
+    def create(cls, container: Container, options: Mapping[str, object]) -> str:
+        cls.place(container, options)
         make_root_directory(container.rootfs)
         return cls.over([container.rootfs], container).rootfs_path
 
@@ -55,7 +64,7 @@ class Overlayfs:
         base = f"{target.directory}/overlay"
         for place in (base, f"{base}/delta", f"{base}/work"):
             make_root_directory(place)
-        return Copied(f"overlay:{':'.join(lowers)}:{base}/delta", depends=True)
+        return Copied(cls._text(lowers, target), depends=True)
 
     @property
     def work(self) -> str:

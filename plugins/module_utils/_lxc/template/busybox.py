@@ -99,10 +99,12 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
         raise StepError.from_os("template", "Write", f"{target.rootfs}: {error.filename or ''}".rstrip(": "), error) from error
     finally:
         os.close(root_fd)
-    # busybox' init(8) halts on SIGUSR1 and boots again on SIGTERM; it knows neither SIGPWR nor SIGINT so.
-    return base.Made(
-        [f"lxc.arch = {platform.machine()}", "lxc.signal.halt = SIGUSR1", "lxc.signal.reboot = SIGTERM", "lxc.tty.max = 1"], []
-    )
+    return base.Made(config_lines(options), [])
+
+
+def config_lines(_options: base.Options) -> list[str]:
+    """busybox' init(8) halts on SIGUSR1 and boots again on SIGTERM; it knows neither SIGPWR nor SIGINT so."""
+    return [f"lxc.arch = {platform.machine()}", "lxc.signal.halt = SIGUSR1", "lxc.signal.reboot = SIGTERM", "lxc.tty.max = 1"]
 
 
 def is_static(path: str) -> bool:

@@ -66,7 +66,11 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
 
     cache.copy_of(wanted.name(), base.seconds(options, "cache_max_age", _WEEK), build, target.rootfs, log)
     debianroot.personalise(target.rootfs, target.hostname, log)
-    return base.Made([f"lxc.arch = {wanted.arch}"], [])
+    return base.Made(config_lines(options), [])
+
+
+def config_lines(options: base.Options) -> list[str]:
+    return [f"lxc.arch = {_arch(options)}"]
 
 
 def recipe(options: base.Options) -> Recipe:
@@ -82,8 +86,11 @@ def recipe(options: base.Options) -> Recipe:
         packages.add("systemd-resolved")
     if any("https://" in source.uri for source in sources):
         packages.add("ca-certificates")  # or the container's own apt cannot use them
-    arch = base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*") or machine.host()
-    return Recipe(release, arch, variant, tuple(sorted(packages)), sources)
+    return Recipe(release, _arch(options), variant, tuple(sorted(packages)), sources)
+
+
+def _arch(options: base.Options) -> str:
+    return base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*") or machine.host()
 
 
 def _sources(options: base.Options, host: str, release: str) -> list[aptsources.Source]:

@@ -51,6 +51,11 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
     return base.Made(lines, [])
 
 
+def config_lines(_options: base.Options) -> list[str]:
+    """Those of the metadata are known when it has been read."""
+    return []
+
+
 def _checksum(options: base.Options, name: str) -> tuple[str, str]:
     value = base.text(options, name)
     algorithm, _colon, digest = value.partition(":")

@@ -12,5 +12,9 @@ def check(options: base.Options) -> None:
     base.only("none", options, ())
 
 
+def config_lines(_options: base.Options) -> list[str]:
+    return []
+
+
 def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:  # noqa: ARG001 - as every template
     return base.Made([], [])

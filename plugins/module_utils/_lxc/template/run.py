@@ -20,7 +20,7 @@ SCRIPTS = "/usr/share/lxc/templates"
 # A password in an address, which must not get into the comment lines of a config.
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
-__all__ = ["OURS", "Log", "Made", "Options", "Target", "check", "full_name", "is_script", "make", "parameters"]
+__all__ = ["OURS", "Log", "Made", "Options", "Target", "check", "config_lines", "full_name", "is_script", "make", "parameters"]
 
 
 def is_script(template: str) -> bool:
@@ -47,6 +47,12 @@ def check(template: str, options: Options) -> None:
 
     script.check(_script_path(template))
     arguments(options)
+
+
+def config_lines(template: str, options: Options) -> list[str]:
+    """The lines for the config that are known before the template has run; of a script none is."""
+    ours = _ours(template)
+    return list(ours.config_lines(options)) if ours else []
 
 
 def make(template: str, options: Options, target: Target, log: Log) -> Made:
