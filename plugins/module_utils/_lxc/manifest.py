@@ -32,6 +32,7 @@ def kernel() -> tuple[object, ...]:
         addresses,
         beneath,
         bound,
+        cgroup_bpf,
         cgroupfs,
         command,
         credentials,
@@ -48,13 +49,13 @@ def kernel() -> tuple[object, ...]:
         netlink,
         process,
         rtmessage,
-        sockets,
     )
 
     return (
         addresses,
         beneath,
         bound,
+        cgroup_bpf,
         cgroupfs,
         command,
         credentials,
@@ -71,14 +72,13 @@ def kernel() -> tuple[object, ...]:
         netlink,
         process,
         rtmessage,
-        sockets,
     )
 
 
-def kernel_systemd() -> tuple[object, ...]:
-    from .kernel import systemd, tree, tty, usage
+def kernel_sockets() -> tuple[object, ...]:
+    from .kernel import sockets, systemd, tree, tty, usage
 
-    return systemd, tree, tty, usage
+    return sockets, systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
