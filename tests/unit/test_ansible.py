@@ -162,3 +162,20 @@ def test_who_is_not_root_is_told_what_to_do(run, monkeypatch):
     result = run(job, needs_root=True)
     assert result["failed"] and "needs root" in result["msg"] and "uid 1000" in result["msg"]
     assert (result["hint"], job.asked) == ("Add become: true", [])
+
+
+@pytest.mark.parametrize("fails", [errors.InUse("held"), OSError(28, "full", "/place"), None], ids=["refused", "kernel", "well"])
+def test_what_is_wrong_with_the_monitor_that_a_task_began_is_a_warning(run, tmp_path, monkeypatch, fails):
+    """Also of a task that then fails."""
+    monkeypatch.setattr(_ansible.presence, "problems", [])
+
+    def work(_params):
+        _ansible.presence.problems.append("no_new_privs is set")
+        if fails:
+            raise fails
+        return Job(Report(False))
+
+    result = run(work, log_file=str(tmp_path / "log"), log_level="INFO")
+    text = "The monitor that this task started: no_new_privs is set"
+    assert text in json.dumps(result["warnings"]) and bool(result.get("failed")) == bool(fails)
+    assert isinstance(fails, OSError) or text in (tmp_path / "log").read_text()
