@@ -15,7 +15,7 @@ import pytest
 basic = pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, runtime  # noqa: E402
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.plan import Diff, Report  # noqa: E402
 
 
@@ -179,3 +179,19 @@ def test_what_is_wrong_with_the_monitor_that_a_task_began_is_a_warning(run, tmp_
     text = "The monitor that this task started: no_new_privs is set"
     assert text in json.dumps(result["warnings"]) and bool(result.get("failed")) == bool(fails)
     assert isinstance(fails, OSError) or text in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "apply"])
+@pytest.mark.parametrize("orphaned", [True, False], ids=["orphaned", "answered"])
+def test_containers_that_nobody_answers_for_are_taken_over_before_the_job_looks(run, monkeypatch, check, orphaned):
+    """Or it would see them STOPPED."""
+    events = []
+    monkeypatch.setattr(_ansible.presence, "orphaned", lambda: orphaned)
+    monkeypatch.setattr(runtime, "ensure_monitor", lambda: events.append("adopted"))
+
+    def work(_params):
+        events.append("looked")
+        return Job(Report(False))
+
+    assert "failed" not in run(work, _ansible_check_mode=check)
+    assert events == (["adopted", "looked"] if orphaned else ["looked"])
