@@ -49,12 +49,13 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
         work = job(params)
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
-        _log(params, [("ERROR", error.message)])
+        _log(params, [*_begun(module), ("ERROR", error.message)])
         module.fail_json(msg=_clean(error.message), **bounded(failure(error)))
     except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _begun(module)
         module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
-    _log(params, _lines(report))
+    _log(params, [*_begun(module), *_lines(report)])
     _finish(module, report)
 
 
@@ -64,6 +65,14 @@ def _revive() -> None:
         from ._lxc import runtime
 
         runtime.ensure_monitor()
+
+
+def _begun(module: AnsibleModule) -> list[tuple[str, str]]:
+    """Warn of what is wrong with a monitor that this task has begun; the same for its log."""
+    warnings = [f"The monitor that this task started: {problem}" for problem in presence.problems]
+    for warning in warnings:
+        module.warn(warning)
+    return [("WARN", warning) for warning in warnings]
 
 
 def failure(error: LxcError) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 basic = pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, runtime  # noqa: E402
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.plan import Diff, Report  # noqa: E402
 
 
@@ -162,3 +162,36 @@ def test_who_is_not_root_is_told_what_to_do(run, monkeypatch):
     result = run(job, needs_root=True)
     assert result["failed"] and "needs root" in result["msg"] and "uid 1000" in result["msg"]
     assert (result["hint"], job.asked) == ("Add become: true", [])
+
+
+@pytest.mark.parametrize("fails", [errors.InUse("held"), OSError(28, "full", "/place"), None], ids=["refused", "kernel", "well"])
+def test_what_is_wrong_with_the_monitor_that_a_task_began_is_a_warning(run, tmp_path, monkeypatch, fails):
+    """Also of a task that then fails."""
+    monkeypatch.setattr(_ansible.presence, "problems", [])
+
+    def work(_params):
+        _ansible.presence.problems.append("no_new_privs is set")
+        if fails:
+            raise fails
+        return Job(Report(False))
+
+    result = run(work, log_file=str(tmp_path / "log"), log_level="INFO")
+    text = "The monitor that this task started: no_new_privs is set"
+    assert text in json.dumps(result["warnings"]) and bool(result.get("failed")) == bool(fails)
+    assert isinstance(fails, OSError) or text in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "apply"])
+@pytest.mark.parametrize("orphaned", [True, False], ids=["orphaned", "answered"])
+def test_containers_that_nobody_answers_for_are_taken_over_before_the_job_looks(run, monkeypatch, check, orphaned):
+    """Or it would see them STOPPED."""
+    events = []
+    monkeypatch.setattr(_ansible.presence, "orphaned", lambda: orphaned)
+    monkeypatch.setattr(runtime, "ensure_monitor", lambda: events.append("adopted"))
+
+    def work(_params):
+        events.append("looked")
+        return Job(Report(False))
+
+    assert "failed" not in run(work, _ansible_check_mode=check)
+    assert events == (["adopted", "looked"] if orphaned else ["looked"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError, TimedOut
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import host
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import host, presence
 
 PACKAGE = Path(runtime.__file__).parent
 
@@ -179,3 +179,29 @@ def test_errors_come_back_in_the_order_asked_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(host, "request", lambda *_arguments, **_named: {"results": results})
     one, two = runtime.start([paths.container("a", "/lxc"), paths.container("b", "/lxc")])
     assert one[1:] == (None, ["w"]) and isinstance(two[1], InUse)
+
+
+def test_who_began_a_monitor_hears_what_is_wrong_with_it_and_nobody_else(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who replaces one hears what is new."""
+    told: list[str] = []
+    running: list[dict[str, object]] = []
+
+    def request(op: str, *_arguments: object, **_named: object) -> object:
+        if op == "replace":
+            running[0] = {"collection": runtime.COLLECTION_VERSION, "problems": ["old", "new"]}
+        if not running:
+            raise host.NoMonitor("none")
+        return running[0]
+
+    monkeypatch.setattr(presence, "problems", told)
+    monkeypatch.setattr(host, "request", request)
+    monkeypatch.setattr(runtime, "persist", lambda: "/run/runtime-x")
+    monkeypatch.setattr(runtime, "command", lambda _directory: [])
+    monkeypatch.setattr(runtime, "_spawn", lambda _directory: running.append({"collection": "0.0.1", "problems": ["old"]}))
+    assert run.is_dir()
+    assert runtime._ensure() == running[0] and told == ["old"]
+    assert runtime._ensure() == running[0] and told == ["old"]
+    runtime.ensure_monitor()
+    assert told == ["old", "new"]
+    runtime.ensure_monitor()
+    assert told == ["old", "new"]

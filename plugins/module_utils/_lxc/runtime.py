@@ -25,7 +25,7 @@ from typing import Any, Optional
 
 from . import compiled, paths
 from .errors import InUse, LxcError, StepError, TimedOut, Unsupported
-from .wire import host
+from .wire import host, presence
 
 COLLECTION_VERSION = "0.1.0"
 _START_TIMEOUT = 30.0
@@ -99,7 +99,7 @@ def ensure_monitor() -> dict[str, Any]:
         return facts
     directory = persist()
     host.request("replace", {"collection": COLLECTION_VERSION, "command": command(directory)}, timeout=_REPLACE_TIMEOUT)
-    return _hello()
+    return _begun(facts.get("problems", []))
 
 
 def _hello() -> dict[str, Any]:
@@ -125,9 +125,16 @@ def _ensure() -> dict[str, Any]:
             return _hello()
         except host.NoMonitor:
             _spawn(persist())
-        return _hello()
+        return _begun()
     finally:
         os.close(lock_fd)
+
+
+def _begun(known: Sequence[str] = ()) -> dict[str, Any]:
+    """The facts of a monitor that is there because of us: this task says what is wrong with it, and no later one."""
+    facts = _hello()
+    presence.problems += [problem for problem in facts.get("problems", []) if problem not in known]
+    return facts
 
 
 def stop_monitor() -> bool:
@@ -370,7 +377,7 @@ def _leave_session(write_fd: int) -> None:
 def _enter_host_namespaces() -> None:
     """A task may live in a mount namespace of its own (a unit with PrivateTmp, say): containers belong to process 1's.
 
-    Where process 1's cannot be looked at (a sandbox), ours is the host's.
+    Where process 1's cannot be looked at (a sandbox), ours is the host's; the monitor says so (`monitor/environment.py`).
     """
     from .kernel import libc
 

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import environment
 
 pytestmark = pytest.mark.usefixtures("only_ours")
 
@@ -23,6 +26,15 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, run
 [(container, error, warnings)] = runtime.start([paths.container(sys.argv[1], sys.argv[2])], 30)
 assert error is None, error
 print(warnings, runtime.ensure_monitor()["problems"])
+"""
+BEGIN = f"""
+import json, sys
+sys.path.insert(0, {str(TESTS)!r})
+import conftest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import presence
+runtime.ensure_monitor()
+print(json.dumps(presence.problems))
 """
 # Everything odd at once that a task's process can be and a child of it inherits, and that a monitor of root can get rid of.
 ODD = """
@@ -125,3 +137,43 @@ def test_nothing_of_the_caller_shows(box, tmp_path: Path) -> None:
     assert "\nkey -1\n" in odd["hook"]
     first = Path("/proc/1/limits").read_text().splitlines()
     assert odd["inside"].splitlines()[: len(first)] == first, "the limits are process 1's"
+
+
+REPORTED = {
+    "rights": (
+        ["--no-new-privs", "--bounding-set", "-mknod"],
+        ["no_new_privs is set", "the capability bounding set differs from process 1's"],
+    ),
+    "namespaces": (
+        ["--bounding-set", "-sys_ptrace"],
+        [
+            "the capability bounding set differs from process 1's",
+            "the namespaces mnt, net, ipc, uts, cgroup of process 1 could not be entered: Permission denied",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("rights", "expected"), REPORTED.values(), ids=REPORTED)
+def test_what_cannot_be_undone_is_reported_to_who_began_the_monitor(rights, expected):
+    """Once, and in its log: without CAP_SYS_PTRACE nobody may look at the namespaces of process 1."""
+    runtime.stop_monitor()
+    begin = ["setpriv", *rights, sys.executable, "-c", BEGIN]
+    log = Path(paths.MONITOR_LOG)
+    written = log.stat().st_size
+    first, second = (json.loads(subprocess.run(begin, stdout=subprocess.PIPE, timeout=120, check=True).stdout) for _turn in range(2))
+    logged = log.read_bytes()[written:].decode().splitlines()
+    runtime.stop_monitor()
+    assert [problem for problem in first if "could not be taken on" not in problem] == expected
+    assert second == []
+    assert [line for line in logged if line in first] == first
+
+
+def test_a_monitor_that_brought_nothing_along_has_nothing_to_report():
+    runtime.stop_monitor()
+    assert runtime.ensure_monitor()["problems"] == []
+
+
+def test_a_namespace_that_is_not_that_of_process_1_is_named(in_child):
+    flags = libc.CLONE_NEWUTS | libc.CLONE_NEWIPC | libc.CLONE_NEWNET
+    assert in_child(environment._differences, flags) == [f"it is not in the {one} namespace of process 1" for one in ("net", "ipc", "uts")]

@@ -4,7 +4,7 @@
 """What the task that started the monitor brought along, and must not taint later containers.
 
 Whatever a process passes on becomes that of process 1: groups, limits, umask, priorities, and what fewer have heard of; what cannot be
-changed back (no_new_privs, seccomp, a smaller bounding set) is reported.
+changed back (no_new_privs, seccomp, a smaller bounding set, a namespace that runtime.py could not enter) is reported.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _LIMITS = {
     "Max realtime priority": resource.RLIMIT_RTPRIO,
     "Max realtime timeout": 15,
 }
+_NAMESPACES = ("mnt", "net", "ipc", "uts", "cgroup")
 _restored: dict[int, tuple[int, int]] = {}
 
 
@@ -109,4 +110,13 @@ def _differences() -> list[str]:
         "Seccomp": "a seccomp filter is on",
         "CapBnd": "the capability bounding set differs from process 1's",
     }
-    return [text for key, text in words.items() if own.get(key) != first.get(key)]
+    return [text for key, text in words.items() if own.get(key) != first.get(key)] + _strange_namespaces()
+
+
+def _strange_namespaces() -> list[str]:
+    own = process.namespaces(os.getpid())
+    try:
+        first = process.namespaces(1)
+    except PermissionError as error:
+        return [f"the namespaces {', '.join(_NAMESPACES)} of process 1 could not be entered: {error.strerror}"]
+    return [f"it is not in the {name} namespace of process 1" for name in _NAMESPACES if own.get(name) != first.get(name)]

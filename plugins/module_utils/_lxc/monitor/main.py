@@ -33,7 +33,7 @@ from .answers import Actions
 from .handover import Held
 from .keeper import RESTART, Begin, Keeper
 from .link import Link
-from .loop import Loop
+from .loop import Loop, say
 from .record import Record
 from .replace import Replacement
 from .requests import Requests
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str]) -> None:
             return
         # systemd has given a service a cgroup of its own.
         problems = (layout.enter_own("hostkit-lxc.monitor") if mode == "start" else []) + environment.normalise()
+        for problem in problems:
+            say(f"{problem}\n")
         begin: Begin = partial(_begin, {**facts, "problems": problems})
         if mode == "keep":
             keeper = _resumed(begin, fd)

@@ -11,6 +11,9 @@ import socket
 
 from ..paths import LEDGER, MONITOR_SOCKET
 
+# What the monitor that this task has begun could not do, in words, for the task's warnings: later tasks do not hear of it.
+problems: list[str] = []
+
 
 def orphaned() -> bool:
     """Containers were started and nobody answers for them: the monitor and its keeper have both died, or were told to end."""
