@@ -46,9 +46,9 @@ def kernel() -> tuple[object, ...]:
         namespace,
         netlink,
         process,
+        processusage,
         rtmessage,
         sockets,
-        systemd,
     )
 
     return (
@@ -69,16 +69,16 @@ def kernel() -> tuple[object, ...]:
         namespace,
         netlink,
         process,
+        processusage,
         rtmessage,
         sockets,
-        systemd,
     )
 
 
-def kernel_tree() -> tuple[object, ...]:
-    from .kernel import tree, tty, usage
+def kernel_systemd() -> tuple[object, ...]:
+    from .kernel import systemd, tree, tty, usage
 
-    return tree, tty, usage
+    return systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
