@@ -48,7 +48,7 @@ def kernel() -> tuple[object, ...]:
         namespace,
         netlink,
         process,
-        rtmessage,
+        processusage,
     )
 
     return (
@@ -71,14 +71,14 @@ def kernel() -> tuple[object, ...]:
         namespace,
         netlink,
         process,
-        rtmessage,
+        processusage,
     )
 
 
-def kernel_sockets() -> tuple[object, ...]:
-    from .kernel import sockets, systemd, tree, tty, usage
+def kernel_rtmessage() -> tuple[object, ...]:
+    from .kernel import rtmessage, sockets, systemd, tree, tty, usage
 
-    return sockets, systemd, tree, tty, usage
+    return rtmessage, sockets, systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:

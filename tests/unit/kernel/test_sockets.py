@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -45,6 +46,24 @@ def test_there_and_back(pair: Pair, count: int) -> None:
     for fd in fds:
         assert os.fstat(fd).st_rdev == os.stat("/dev/null").st_rdev
         os.close(fd)
+
+
+def test_descriptors_that_cannot_be_opened_any_more_are_told_apart_from_those_that_were_not_expected(pair: Pair) -> None:
+    """In a child: the limit is for the numbers of descriptors."""
+    give(pair[0], 5)
+    pid = os.fork()
+    if pid == 0:
+        code = 0
+        try:
+            lowest = os.dup(pair[1].fileno())
+            os.close(lowest)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 2, lowest + 2))
+            sockets.recv_with_fds(pair[1], 100, 10)
+        except OSError as error:
+            code = error.errno or 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.EMFILE
 
 
 @pytest.mark.parametrize(("count", "expected"), [(2, 1), (60, 4), (1, 0)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import sockets
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import launcher, launchers
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.launchers import Launchers
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop, fork
@@ -61,6 +63,10 @@ def serve(end: socket.socket) -> None:
             os._exit(3)
         if name.startswith("hang"):
             end.recv(1)
+        if name.startswith("lost"):
+            full_fd = os.open("/dev/null", os.O_RDONLY)
+            sockets.send_with_fds(end, b"{}", [full_fd] * 5)
+            end.recv(1)
         end.send(json.dumps({"running": True, "free": name.startswith("free"), "name": name}).encode())
         if not name.startswith("free"):
             return
@@ -70,6 +76,21 @@ def serve(end: socket.socket) -> None:
 def launches(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Launches:
     monkeypatch.setattr(launcher, "fork_launcher", lambda end, _root: fork(lambda: serve(end), [end.fileno()], lambda: None))
     return Launches(loop)
+
+
+def test_one_whose_descriptors_find_no_room_is_ended_and_the_launch_told_why(launches: Launches) -> None:
+    launches.begin("lost")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 2, before[1]))
+    try:
+        launches.until(lambda: launches.noted["lost"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "Too many open files" in str(launches.noted["lost"][0]["error"])
+    launches.wait("lost")
+    assert launches.done["lost"] == signal.SIGKILL
 
 
 def test_one_that_is_free_launches_again(launches: Launches) -> None:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
 import signal
+import sys
 import time
 
 import pytest
@@ -146,6 +148,19 @@ def test_one_who_fails_at_a_child_s_end_does_not_keep_the_others(loop: Loop, mon
         wait_for_end(pid)
     loop.reap()
     assert len(seen) == 3
+
+
+def test_a_fault_is_said_even_where_the_module_that_shows_it_cannot_be_read(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(loops, "say", said.append)
+    monkeypatch.setitem(sys.modules, "traceback", None)
+
+    def fail(_events: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    loop.watch(ready_pipe()[0], READ, fail)
+    loop.turn()
+    assert said == ["OSError: [Errno 24] Too many open files\n"]
 
 
 def test_the_end_of_a_child_and_sigterm_wake_it(loop: Loop) -> None:

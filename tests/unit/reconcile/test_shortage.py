@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import errno
+import resource
+import subprocess
+import sys
 
 import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError, TimedOut
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import usage
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.usage import Usage
@@ -45,6 +49,17 @@ def test_each_has_a_value_that_is_enough(one, wanted):
     assert f"set it to {wanted} (sysctl -w {one.sysctl}={wanted})" in said
 
 
+def test_what_is_no_sysctl_is_set_by_its_own_order():
+    (said,) = shortage.close_to([Usage("RLIMIT_NOFILE of process 7 (some)", 64, 60, "", "prlimit --pid 7 --nofile={}")])
+    assert said.startswith("RLIMIT_NOFILE of process 7 (some) is 64, of which 60 are used")
+    assert said.endswith("so set it to 128 (prlimit --pid 7 --nofile=128)")
+
+
+@pytest.mark.parametrize(("used", "close"), [(24, False), (25, True)])
+def test_what_one_more_container_takes_must_be_left(used, close):
+    assert bool(shortage.close_to([Usage("RLIMIT_NOFILE of process 7 (some)", 40, used, needs=16)])) == close
+
+
 @pytest.mark.parametrize(("used", "close"), [(79, False), (80, True), (100, True), (101, True)])
 def test_close_is_less_than_a_fifth_left(used, close):
     assert bool(shortage.close_to([Usage("kernel.keys.maxkeys", 100, used)])) == close
@@ -70,6 +85,25 @@ def host(monkeypatch):
 def test_a_start_among_many_warns(host):
     (warning,) = shortage.look([])
     assert INSTANCES in warning
+
+
+def test_what_is_forbidden_is_told_to_who_failed_and_warned_of_to_nobody(host):
+    host.usages = [Usage("user.max_user_namespaces", 0, 0)]
+    assert shortage.look([]) == [] and host.looks == 1
+    error = StepError("start", "Clone", "m1", errno.ENOSPC)
+    shortage.look([error])
+    assert error.hint.startswith("user.max_user_namespaces is 0")
+
+
+def test_the_processes_that_hold_the_monitor_s_claim_are_looked_at(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "MONITOR_CLAIM", str(tmp_path / "claim"))
+    (tmp_path / "claim").touch()
+    program = [sys.executable, "-c", f"import sys; file = open({str(tmp_path / 'claim')!r}); print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        resource.prlimit(holder.pid, resource.RLIMIT_NOFILE, (4, 4096))
+        warnings = shortage.look([])
+    assert any(said.startswith(f"RLIMIT_NOFILE of process {holder.pid} ") and "is 4, of which 4 are used" in said for said in warnings)
 
 
 def test_with_few_containers_nobody_looks(host):

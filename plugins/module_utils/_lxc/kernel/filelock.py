@@ -49,7 +49,7 @@ def note(fd: int, what: str) -> None:
 def holder(path: str) -> str:
     """Who has the file open, for an error message: /proc/locks has no pid for these locks. The word in the file goes first."""
     noted, what = _noted(path)
-    pids = _openers(path)
+    pids = openers(path)
     for pid in sorted(pids, key=lambda pid: pid != noted):
         purpose = f", to {what}" if pid == noted and what else ""
         return f"process {pid} ({_command(pid)}){purpose}"
@@ -65,7 +65,8 @@ def _noted(path: str) -> tuple[int, str]:
     return (int(pid), what) if pid.isdigit() else (0, "")
 
 
-def _openers(path: str) -> list[int]:
+def openers(path: str) -> list[int]:
+    """The other processes that have it open."""
     try:
         wanted = os.stat(path)
     except OSError:

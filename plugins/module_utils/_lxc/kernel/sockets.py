@@ -29,8 +29,8 @@ def send_with_fds(sock: socket.socket, data: bytes, fds: Sequence[int] = ()) -> 
 def recv_with_fds(sock: socket.socket, size: int, max_fds: int = MAX_FDS) -> tuple[bytes, list[int]]:
     """One message (of a stream: what is there), with its descriptors, which close on exec. Empty data is the end.
 
-    What was cut off, bytes of a packet or descriptors, or more descriptors than asked for, raises OSError EMSGSIZE, and those that
-    did come are closed.
+    What was cut off, bytes of a packet or descriptors, or more descriptors than asked for, raises OSError, and those that did come are
+    closed: EMFILE when descriptors are missing (there was room for them, so no more can be opened), else EMSGSIZE.
     """
     room = socket.CMSG_SPACE(max_fds * _FD_SIZE) + socket.CMSG_SPACE(_CREDENTIALS.size)
     data, ancillary, flags, _address = sock.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
@@ -51,7 +51,7 @@ def recv_with_fds(sock: socket.socket, size: int, max_fds: int = MAX_FDS) -> tup
     if cut:
         for fd in fds:
             os.close(fd)
-        raise OSError(errno.EMSGSIZE, "; ".join(cut))
+        raise OSError(errno.EMFILE if flags & socket.MSG_CTRUNC and len(fds) < max_fds else errno.EMSGSIZE, "; ".join(cut))
     return data, fds
 
 

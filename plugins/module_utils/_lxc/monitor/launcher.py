@@ -15,7 +15,7 @@ from typing import Any
 
 from ..config import parser
 from ..config.model import Config
-from ..errors import LxcError
+from ..errors import LxcError, StepError
 from ..kernel import sockets
 from ..lifecycle import finish, start
 from ..lifecycle.log import Log, level_number
@@ -94,14 +94,17 @@ def _log_fields(record: Record) -> tuple[str, str, int, tuple[bool, bool]]:
 
 
 def messages(ours: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
-    """What has come so far, one packet a message."""
+    """What has come so far, one packet a message; {"lost"} with an error for one whose descriptors there was no room for."""
     while True:
         try:
             data, fds = sockets.recv_with_fds(ours, _SIZE, _MAX_FDS)
         except BlockingIOError:
             return
         except OSError as error:
-            if error.errno != errno.ECONNRESET:
+            if error.errno == errno.EMFILE:
+                failure = StepError("start", "Take descriptors from", "the launcher", errno.EMFILE)
+                yield {"error": host.describe(failure), "lost": True}, []
+            elif error.errno != errno.ECONNRESET:
                 raise
             return
         if not data:

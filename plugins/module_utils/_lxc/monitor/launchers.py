@@ -86,6 +86,8 @@ class Launchers:
                 worker.note(message, fds)
             if message.get("free"):
                 self._free(worker)
+            if message.get("lost"):
+                launcher.end_group(worker.pid)
 
     def _free(self, worker: Launcher) -> None:
         done, worker.note, worker.done = worker.done, None, None

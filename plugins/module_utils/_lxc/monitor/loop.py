@@ -166,13 +166,20 @@ class Loop:
         try:
             act()
             self._failures.pop(fd, None)
-        except Exception:
-            import traceback  # 0.3 MiB that a monitor without a fault does without
-
-            say(traceback.format_exc())
+        except Exception as error:
+            say(_told(error))
             self._failures[fd] = self._failures.get(fd, 0) + 1
             if self._failures[fd] >= _MAX_FAILURES:
                 self.forget(fd)
+
+
+def _told(error: Exception) -> str:
+    try:
+        import traceback  # 0.3 MiB that a monitor without a fault does without
+
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except (ImportError, OSError):  # nor is there a descriptor to read it by, where that is the fault
+        return f"{type(error).__name__}: {error}\n"
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 from .. import paths
-from ..errors import BadValue, InUse, LxcError
+from ..errors import BadValue, InUse, LxcError, StepError
 from ..kernel import sockets
 from ..lifecycle.log import level_number
 from ..wire import host
@@ -252,4 +252,4 @@ class _Start:
         try:
             self.connection.requests.supervisor.start(container, timeout, log_file, log_level, done)
         except OSError as error:
-            done(LxcError(f"Start {container.name}: {error}"), [])
+            done(StepError.from_os("start", "Start", container.name, error), [])
