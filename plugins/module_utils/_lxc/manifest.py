@@ -132,6 +132,7 @@ def lifecycle() -> tuple[object, ...]:
 def lifecycle_freeze() -> tuple[object, ...]:
     from .lifecycle import (
         freeze,
+        hook_scope,
         hooks,
         hostconf,
         info,
@@ -151,6 +152,7 @@ def lifecycle_freeze() -> tuple[object, ...]:
 
     return (
         freeze,
+        hook_scope,
         hooks,
         hostconf,
         info,

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cgroup that everything begun by one attach is in, so that all of it can be ended, whatever forked and called setsid(2).
+"""The cgroup that everything begun by one attach, or by a container's hooks, is in, so that all of it can be ended, whatever
+forked and called setsid(2).
 
 A pid namespace hands orphans to the container's init, so descent tells nothing; a cgroup is inherited and nobody leaves it by accident.
 """
@@ -54,11 +55,12 @@ class Entry(NamedTuple):
 
 
 class Scope:
-    """A cgroup of our own below one that was given."""
+    """A cgroup of our own below one that was given. `leaf` is where below that its survivors go on v2, "" for that one itself."""
 
-    def __init__(self, parent_fd: int, name: str) -> None:
+    def __init__(self, parent_fd: int, name: str, leaf: str = _LEAF) -> None:
         self.parent_fd = parent_fd
         self.name = name
+        self.leaf = leaf
         self.path = f"/proc/self/fd/{parent_fd}/{name}"
         self.v2 = is_v2(parent_fd)
         self.fd = _open_directory(parent_fd, name)
@@ -100,7 +102,7 @@ class Scope:
         return [pid for pid in cgroupfs.all_procs(self.path) if pid and process.alive(pid)]
 
     def release(self) -> None:
-        """Let survivors live on where the container's other processes are, and take the cgroup away."""
+        """Let survivors live on beside the cgroup, as where the container's other processes are, and take it away."""
         try:
             os.rmdir(self.name, dir_fd=self.parent_fd)  # most leave nothing behind
         except OSError:
@@ -119,8 +121,8 @@ class Scope:
                     return
 
     def _move_out(self, pid: int) -> None:
-        """On v2 into the leaf that LXC uses too: the cgroup itself may hold no processes once it hands controllers down."""
-        for name in (_LEAF, "") if self.v2 else ("",):
+        """On v2 into the leaf that LXC uses too, of a container's: that itself may hold no processes once it hands controllers down."""
+        for name in (self.leaf, "") if self.v2 and self.leaf else ("",):
             try:
                 if name:
                     os.makedirs(f"/proc/self/fd/{self.parent_fd}/{name}", exist_ok=True)
@@ -140,10 +142,11 @@ class Scope:
         os.close(self.parent_fd)
 
 
-def create(directory_fd: int) -> Optional[Scope]:
+def create(directory_fd: int, stem: str = "", leaf: str = _LEAF) -> Optional[Scope]:
     """A scope below that cgroup, None where none can be made. It keeps a duplicate of the descriptor."""
+    stem = stem or f".lxc-attach-{os.getpid()}"
     for suffix in range(32):
-        name = f".lxc-attach-{os.getpid()}" + (f"-{suffix}" if suffix else "")
+        name = stem + (f"-{suffix}" if suffix else "")
         try:
             os.mkdir(name, 0o755, dir_fd=directory_fd)
         except FileExistsError:
@@ -152,7 +155,7 @@ def create(directory_fd: int) -> Optional[Scope]:
             return None
         parent_fd = os.dup(directory_fd)
         try:
-            return Scope(parent_fd, name)
+            return Scope(parent_fd, name, leaf)
         except OSError:
             os.close(parent_fd)
             os.rmdir(name, dir_fd=directory_fd)
@@ -190,21 +193,31 @@ def _leaf(directory_fd: int) -> int:
         return os.dup(directory_fd)
 
 
-def beside_caller() -> Optional[Scope]:
-    """A scope below the caller's own cgroup, for what does not join the container's: unified, else the freezer's."""
-    paths = cgroupfs.own_path()
-    candidates = [(hierarchy, "") for hierarchy in cgroupfs.hierarchies() if hierarchy.version == 2]
-    candidates += [(hierarchy, "freezer") for hierarchy in cgroupfs.hierarchies() if "freezer" in hierarchy.controllers]
-    for hierarchy, controller in candidates:
+def beside_caller(stem: str = "") -> Optional[Scope]:
+    """A scope below the caller's own cgroup, for what does not join the container's."""
+    for directory in own_directories():
         try:
-            directory = cgroupfs.directory(hierarchy, paths.get(controller, ""))
             directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
-            scope = create(directory_fd)
+            scope = create(directory_fd, stem, leaf="")
         finally:
             os.close(directory_fd)
         if scope:
             return scope
     return None
+
+
+def own_directories() -> list[str]:
+    """The caller's own cgroups that will do for a scope, the best first: unified, else the freezer's."""
+    paths = cgroupfs.own_path()
+    candidates = [(hierarchy, "") for hierarchy in cgroupfs.hierarchies() if hierarchy.version == 2]
+    candidates += [(hierarchy, "freezer") for hierarchy in cgroupfs.hierarchies() if "freezer" in hierarchy.controllers]
+    found = []
+    for hierarchy, controller in candidates:
+        try:
+            found.append(cgroupfs.directory(hierarchy, paths.get(controller, "")))
+        except FileNotFoundError:  # above what is mounted here
+            continue
+    return found

@@ -10,15 +10,16 @@ closed, which *is* the state STOPPED; then the post-stop hook. Nothing here rais
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Optional
 
 from ..cgroup import layout
 from ..config.model import Config, Network
 from ..errors import LxcError
 from ..network import types
 from ..paths import Container
-from . import hooks
+from . import hook_scope, hooks
+from .attach_scope import Scope
 from .log import Log
 
 
@@ -36,21 +37,23 @@ def finish(
     """Clean up; `config` is what the container was started with, `target` is "stop" or "reboot"; `down` is called when only
     the post-stop hook is left. Returns what could not be cleaned up, in words."""
     env = {**hooks.environment(container, config, root_mount), "LXC_TARGET": target}
-    _hook("stop", config, {**env, **_namespace_env(remains)}, log, _namespace_words(config, remains))
-    problems = _network(config, remains, env, log)
-    cgroups = [layout.from_fields(fields) for fields in remains.cgroups]
-    layout.kill(cgroups)
-    problems += layout.remove(cgroups)
-    for problem in problems:
-        log.write("ERROR", problem)
-    down()
-    _hook("post-stop", config, env, log)
+    hook_scope.remove(container)  # what the hooks of a start that failed have begun, or of an end that was given up
+    with hook_scope.made(container, hook_scope.runs_at_end(config)) as scope:
+        _hook("stop", config, {**env, **_namespace_env(remains)}, log, scope, _namespace_words(config, remains))
+        problems = _network(config, remains, env, log, scope)
+        cgroups = [layout.from_fields(fields) for fields in remains.cgroups]
+        layout.kill(cgroups)
+        problems += layout.remove(cgroups)
+        for problem in problems:
+            log.write("ERROR", problem)
+        down()
+        _hook("post-stop", config, env, log, scope)
     return problems
 
 
-def _hook(kind: str, config: Config, env: Mapping[str, str], log: Log, words: list[str] | None = None) -> None:
+def _hook(kind: str, config: Config, env: Mapping[str, str], log: Log, scope: Optional[Scope], words: Sequence[str] = ()) -> None:
     try:
-        hooks.run(kind, config, env, log, words or [])
+        hooks.run(kind, config, env, log, words, scope)
     except (LxcError, OSError) as error:
         log.write("ERROR", str(error))
 
@@ -65,17 +68,17 @@ def _namespace_env(remains: Remains) -> dict[str, str]:
     return {f"LXC_{name.upper()}_NS": f"/proc/{os.getpid()}/fd/{fd}" for name, fd in remains.namespaces.items()}
 
 
-def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log) -> list[str]:
+def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log, scope: Optional[Scope]) -> list[str]:
     problems = []
     by_index = {network.index: network for network in config.networks}
     for network in config.networks:
         if network.type == "empty":
-            _script(network, "", config, env, log)
+            _script(network, "", config, env, log, scope)
     for fields in remains.links:
         created = types.created(fields)
         known = by_index.get(created.index)
         if known is not None:
-            _script(known, created.host_name, config, env, log)
+            _script(known, created.host_name, config, env, log, scope)
         try:
             types.delete(created)
         except (LxcError, OSError) as error:
@@ -83,8 +86,8 @@ def _network(config: Config, remains: Remains, env: Mapping[str, str], log: Log)
     return problems
 
 
-def _script(network: Network, host_name: str, config: Config, env: Mapping[str, str], log: Log) -> None:
+def _script(network: Network, host_name: str, config: Config, env: Mapping[str, str], log: Log, scope: Optional[Scope]) -> None:
     try:
-        hooks.run_network("down", network, host_name, config, env, log)
+        hooks.run_network("down", network, host_name, config, env, log, scope)
     except (LxcError, OSError) as error:
         log.write("ERROR", str(error))

@@ -13,11 +13,13 @@ import os
 import select
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from ..config.model import Config, Network
 from ..errors import StepError
-from ..kernel import process
+from ..kernel import cgroupfs, process
 from ..paths import Container
+from .attach_scope import Scope
 from .log import Log
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -45,46 +47,68 @@ def _without_store(rootfs_path: str) -> str:
     return rootfs_path if rootfs_path.startswith("/") else rootfs_path.partition(":")[2]
 
 
-def run(kind: str, config: Config, env: Mapping[str, str], log: Log, arguments: Sequence[str] = ()) -> None:
-    """Run every `lxc.hook.KIND` in order; the first that fails is a StepError with what it printed."""
+def run(kind: str, config: Config, env: Mapping[str, str], log: Log, arguments: Sequence[str] = (), scope: Optional[Scope] = None) -> None:
+    """Run every `lxc.hook.KIND` in order, in `scope`; the first that fails is a StepError with what it printed."""
     for hook in config.hooks(kind):
         words = [env["LXC_NAME"], "lxc", kind, *arguments]
-        _run(hook, f"lxc.hook.{kind}", words, {"LXC_HOOK_TYPE": kind, "LXC_HOOK_SECTION": "lxc"}, config, env, log)
+        _run(hook, f"lxc.hook.{kind}", words, {"LXC_HOOK_TYPE": kind, "LXC_HOOK_SECTION": "lxc"}, config, env, log, scope)
 
 
-def run_network(direction: str, network: Network, host_name: str, config: Config, env: Mapping[str, str], log: Log) -> None:
-    """Run `lxc.net.N.script.up` or `.down`, in the host's network namespace."""
+def run_network(
+    direction: str, network: Network, host_name: str, config: Config, env: Mapping[str, str], log: Log, scope: Optional[Scope]
+) -> None:
+    """Run `lxc.net.N.script.up` or `.down`, in the host's network namespace and in `scope`."""
     more = {"LXC_HOOK_TYPE": direction, "LXC_HOOK_SECTION": "net", "LXC_NET_TYPE": network.type, "LXC_NET_PARENT": network.link}
     if network.type == "veth":
         more["LXC_NET_PEER"] = host_name
     words = [env["LXC_NAME"], "net", direction, network.type, *filter(None, [host_name or network.link])]
     for script in network.script_up if direction == "up" else network.script_down:
-        _run(script, f"lxc.net.{network.index}.script.{direction}", words, more, config, env, log)
+        _run(script, f"lxc.net.{network.index}.script.{direction}", words, more, config, env, log, scope)
 
 
-def _run(script: str, key: str, words: Sequence[str], more: Mapping[str, str], config: Config, env: Mapping[str, str], log: Log) -> None:
+def _run(
+    script: str,
+    key: str,
+    words: Sequence[str],
+    more: Mapping[str, str],
+    config: Config,
+    env: Mapping[str, str],
+    log: Log,
+    scope: Optional[Scope],
+) -> None:
     new_style = config.get_int("lxc.hook.version", 0) == 1
     command = f"exec {script}" if new_style else f"exec {script} {' '.join(shlex.quote(word) for word in words)}"
     log.write("INFO", f"Run {key}: {script}")
-    status, output = _shell(command, {**env, **(more if new_style else {})})
+    status, output = _shell(command, {**env, **(more if new_style else {})}, scope)
     log.write("DEBUG", output)
     if status:
         how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise StepError("hook", "Run", f"{key} = {script}", text=how, log=[line[:500] for line in output.splitlines()[-20:]])
 
 
-def _shell(command: str, env: Mapping[str, str]) -> tuple[int, str]:
+def _shell(command: str, env: Mapping[str, str], scope: Optional[Scope]) -> tuple[int, str]:
     """Fork, so that nothing is imported: a start hook runs inside the container. (exit code or -signal, output)."""
     read_fd, write_fd = os.pipe()
-    pid = os.fork()
+    pid, join_fd = _fork(scope)
     if pid == 0:
-        _exec(command, env, write_fd)
+        _exec(command, env, write_fd, join_fd)
     os.close(write_fd)
     output = _read_until_end(read_fd, pid)
     os.close(read_fd)
     _pid, status = os.waitpid(pid, 0)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
     return code, output[-65536:].decode("utf-8", "backslashreplace")
+
+
+def _fork(scope: Optional[Scope]) -> tuple[int, int]:
+    """The child's pid, and the cgroup that it has to enter by itself; -1 for none, or where it was born there."""
+    if scope is None or not scope.v2:
+        return os.fork(), scope.fd if scope else -1
+    try:
+        pid, is_inside = process.fork(scope.fd)
+    except OSError:  # a cgroup that takes nobody in: its process group holds the program all the same
+        return os.fork(), -1
+    return pid, -1 if is_inside else scope.fd
 
 
 def _read_until_end(read_fd: int, pid: int) -> bytes:
@@ -110,8 +134,10 @@ def _read_until_end(read_fd: int, pid: int) -> bytes:
     return output
 
 
-def _exec(command: str, env: Mapping[str, str], write_fd: int) -> None:
+def _exec(command: str, env: Mapping[str, str], write_fd: int, join_fd: int) -> None:
     try:
+        if join_fd >= 0:
+            cgroupfs.join(join_fd)
         process.reset_signals()
         null_fd = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null_fd, 0)

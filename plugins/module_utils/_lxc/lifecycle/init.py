@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Optional
 
 from ..cgroup import layout
 from ..config.model import Config
@@ -24,6 +24,7 @@ from ..rootfs import autodev, automounts, console, kernelvalues, mounts, pivot
 from ..security import capabilities
 from ..storage import backends
 from . import clocks, hooks
+from .attach_scope import Scope
 from .exchange import Exchange
 from .log import Log
 from .start_errors import as_lxc_error
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
     cgroups: list[layout.Cgroup]
     shares_network: bool
     intent: Intent
+    scope: Optional[Scope]
 
 
 def intend(config: Config, env: Mapping[str, str]) -> Intent:

@@ -27,7 +27,7 @@ from ..kernel import libc, namespace, process
 from ..network import types
 from ..paths import Container
 from ..storage import backends
-from . import hooks, init, namespaces, unapplied
+from . import hook_scope, hooks, init, namespaces, unapplied
 from .exchange import Exchange
 from .log import Log
 
@@ -53,9 +53,11 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     preload(config)
     known = {"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}
     env = hooks.environment(container, config, root_mount)
-    if config.hooks("pre-start"):
-        report(known, [])
-        hooks.run("pre-start", config, env, log)
+    scope = None
+    if hook_scope.runs_at_start(config):
+        report(known, [])  # first: what a start has made that nobody hears of is not found either
+        scope = hook_scope.make(container)
+        hooks.run("pre-start", config, env, log, scope=scope)
         known = {}
     try:
         intent = init.intend(config, env)  # may fail, and nobody is told of the cgroups before the next report
@@ -63,7 +65,7 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     except BaseException:
         report(known, [])
         raise
-    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, intent)
+    plan = init.Plan(container, config, root_mount, env, names, cgroups, shares_network, intent, scope)
     with _removed_unless_heard(cgroups):
         report({**known, "cgroups": [list(cgroup) for cgroup in cgroups]}, [])
         _start(plan, report, log)
@@ -94,6 +96,8 @@ def _start(plan: init.Plan, report: Report, log: Log) -> None:
     exchange = Exchange(parent_end)
     try:
         terminals, fds = _accompany(plan, pid, pidfd, exchange, report, log)
+        if plan.scope is not None:  # only of a start that succeeds: what another has begun is ended by who cleans up
+            plan.scope.release()
         report({"running": True, "terminals": terminals, "free": _is_free(plan.config)}, fds)
     except BaseException as error:
         _kill(pidfd)
@@ -105,8 +109,7 @@ def _start(plan: init.Plan, report: Report, log: Log) -> None:
 
 def _is_free(config: Config) -> bool:
     """Not after programs of the user's, which may have left others behind in this session, nor after a visit to namespaces of others."""
-    ran = any(config.hooks(kind) for kind in ("pre-start", "start-host")) or any(network.script_up for network in config.networks)
-    return not ran and not config.prefix("lxc.namespace.share.")
+    return not hook_scope.runs_at_start(config) and not config.prefix("lxc.namespace.share.")
 
 
 def _clone(flags: int, cgroups: list[layout.Cgroup]) -> tuple[int, int, bool]:
@@ -162,7 +165,7 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])
-    hooks.run("start-host", config, plan.env, log)
+    hooks.run("start-host", config, plan.env, log, scope=plan.scope)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
     exchange.send({"go": True})
     for level, line in exchange.wait_for_exec():
@@ -186,7 +189,7 @@ def _run_scripts(plan: init.Plan, created: list[Any], log: Log) -> None:
     for network, fields in zip(plan.config.networks, created):
         if fields or network.type == "empty":
             host_name = types.created(fields).host_name if fields else ""
-            hooks.run_network("up", network, host_name, plan.config, plan.env, log)
+            hooks.run_network("up", network, host_name, plan.config, plan.env, log, plan.scope)
 
 
 def _limit(config: Config, pid: int) -> None:

@@ -118,7 +118,10 @@ def error(message: dict[str, Any]) -> LxcError:
 
 
 def end_group(pid: int) -> None:
-    """End a forked child, which is not reaped yet, with every program that it started; it may not lead its group yet."""
+    """End a forked child, which is not reaped yet, with the programs that it runs; it may not lead its group yet.
+
+    What has left the group is in their cgroup, which whoever cleans up afterwards ends (`lifecycle.hook_scope`).
+    """
     for send in (os.killpg, os.kill):
         try:
             send(pid, signal.SIGKILL)
