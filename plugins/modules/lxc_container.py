@@ -342,6 +342,10 @@ options:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
     type: str
+  clone_from:
+    description:
+      - Not made yet. This version clones nothing, and refuses it with a message that says so.
+    type: str
   container_command:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
@@ -545,7 +549,17 @@ def argument_spec() -> dict[str, Any]:
         "groups": {"type": "list", "elements": "str"},
     }
     capabilities = {"drop": {"type": "list", "elements": "str"}, "keep": {"type": "list", "elements": "str"}}
-    words = ("template", "hostname", "arch", "apparmor_profile", "seccomp_profile", "selinux_context", "clone_name", "container_command")
+    words = (
+        "template",
+        "hostname",
+        "arch",
+        "apparmor_profile",
+        "seccomp_profile",
+        "selinux_context",
+        "clone_name",
+        "clone_from",
+        "container_command",
+    )
     return {
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
