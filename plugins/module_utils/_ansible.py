@@ -24,6 +24,7 @@ from ._lxc.wire import presence
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL")
 RESULT_LIMIT = 100_000
 RESERVED = ("path", "dest")
+_AROUND, _AROUND_WARNING = 300, 120
 
 
 def shared_options() -> dict[str, Any]:
@@ -50,7 +51,7 @@ def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], 
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
         _log(params, [*_begun(module), ("ERROR", error.message)])
-        module.fail_json(msg=_clean(error.message), **bounded(failure(error)))
+        module.fail_json(**bounded({**failure(error), "msg": error.message}))
     except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _begun(module)
@@ -81,28 +82,32 @@ def failure(error: LxcError) -> dict[str, Any]:
 
 
 def _finish(module: AnsibleModule, report: Report) -> None:
-    for warning in report.warnings:
-        module.warn(warning)
     values: dict[str, Any] = {**report.result}
     diffs = [diff._asdict() for diff in report.diff]
     if diffs and module._diff:  # as every module does: there is no public name for it
         values["diff"] = diffs[0] if len(diffs) == 1 else diffs
-    values = bounded(values)
     if report.failed:
-        module.fail_json(msg=_clean(report.failed), changed=report.changed, **values)
+        values["msg"] = report.failed
+    values = bounded({**values, "warnings": list(report.warnings)})
+    for warning in values.pop("warnings"):
+        module.warn(warning)
+    if report.failed:
+        module.fail_json(changed=report.changed, **values)
     module.exit_json(changed=report.changed, **values)
 
 
 def bounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The result kept under 100 kB (a controller may throw a larger one away whole), and without the names that make
-    exit_json stat a file and add its facts."""
+    """All that is printed kept under 100 kB (a controller may throw a larger result away whole), the message and the warnings
+    too, and without the names that make exit_json stat a file and add its facts."""
     result = {key: _clean(value) for key, value in values.items() if key not in RESERVED}
     for text, items in ((20_000, 1000), (8_000, 400), (2_000, 100), (500, 25), (100, 5)):
         if _size(result) <= RESULT_LIMIT:
             return result
-        result = {key: _shortened(value, text, items) for key, value in result.items()}
+        result = {key: _SHORTENERS.get(key, _shortened)(value, text, items) for key, value in result.items()}
         result["truncated"] = True
-    return result if _size(result) <= RESULT_LIMIT else {"truncated": True}
+    if _size(result) <= RESULT_LIMIT:
+        return result
+    return {"truncated": True, **{key: value for key, value in result.items() if key in _SHORTENERS}}
 
 
 def _clean(value: object) -> Any:
@@ -116,8 +121,9 @@ def _clean(value: object) -> Any:
     return value
 
 
-def _size(value: object) -> int:
-    return len(json.dumps(value, default=str))
+def _size(result: Mapping[str, Any]) -> int:
+    """The bytes that are printed: Ansible adds what it calls changed and failed, and wraps each warning."""
+    return len(json.dumps(result, default=str)) + _AROUND + _AROUND_WARNING * len(result.get("warnings", ()))
 
 
 def _shortened(value: object, text: int, items: int) -> object:
@@ -129,6 +135,21 @@ def _shortened(value: object, text: int, items: int) -> object:
     if isinstance(value, dict):
         return {key: _shortened(item, text, items) for key, item in value.items()}
     return value
+
+
+def _shortened_message(value: object, text: int, _items: int) -> object:
+    """Of a message the beginning is kept, which says what it is about."""
+    message = str(value)
+    return message if len(message) <= text else f"{message[:text]} [{len(message) - text} characters left out]"
+
+
+def _shortened_warnings(value: Any, text: int, items: int) -> object:
+    """As many as items, with the word of how many are missing."""
+    kept = [_shortened_message(warning, text, items) for warning in value[:items]]
+    return kept if len(value) <= items else [*kept[:-1], f"{len(value) - items + 1} more warnings are left out"]
+
+
+_SHORTENERS: Mapping[str, Callable[[Any, int, int], object]] = {"msg": _shortened_message, "warnings": _shortened_warnings}
 
 
 def _lines(report: Report) -> list[tuple[str, str]]:

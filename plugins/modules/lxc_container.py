@@ -61,7 +61,8 @@ options:
       absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
   template:
     description:
-      - What a container that does not exist is made from. Nothing is compared with it afterwards.
+      - What a container that does not exist is made from. One that exists stays as it is. When its config says that it was made from
+        another template, that is a warning.
       - V(debian) makes a Debian system, V(busybox) the smallest one, V(local) takes a tarball, V(none) leaves the root
         filesystem empty.
       - Anything else is the name of an LXC template script in C(/usr/share/lxc/templates), or the path of one.
@@ -69,11 +70,12 @@ options:
   template_options:
     description:
       - Options for the template, as a dictionary. V(true) is a bare flag, a list repeats the option.
+      - They are for a container that is made, and compared with nothing afterwards.
       - A string, as community.general.lxc_container takes it, is refused.
     type: raw
   backing_store:
     description:
-      - Where the root filesystem of a new container is kept.
+      - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
       - When it is not given, V(dir) is used for a new container.
       - Not together with O(template=none), which makes no root filesystem.
     type: str
@@ -84,6 +86,7 @@ options:
     description:
       - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
         above it exists.
+      - It is an error when the root filesystem of a container that exists is elsewhere.
       - Not together with O(template=none), which makes no root filesystem.
       - In its usual place the root filesystem is out of the reach of the host's users. Elsewhere, a directory that is closed to them has
         to be above it, because a root filesystem has set-user-id programs of its own.
@@ -339,6 +342,10 @@ options:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
     type: str
+  clone_from:
+    description:
+      - Not made yet. This version clones nothing, and refuses it with a message that says so.
+    type: str
   container_command:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
@@ -542,7 +549,17 @@ def argument_spec() -> dict[str, Any]:
         "groups": {"type": "list", "elements": "str"},
     }
     capabilities = {"drop": {"type": "list", "elements": "str"}, "keep": {"type": "list", "elements": "str"}}
-    words = ("template", "hostname", "arch", "apparmor_profile", "seccomp_profile", "selinux_context", "clone_name", "container_command")
+    words = (
+        "template",
+        "hostname",
+        "arch",
+        "apparmor_profile",
+        "seccomp_profile",
+        "selinux_context",
+        "clone_name",
+        "clone_from",
+        "container_command",
+    )
     return {
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},

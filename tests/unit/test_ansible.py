@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 basic = pytest.importorskip("ansible.module_utils.basic")
+common_warnings = pytest.importorskip("ansible.module_utils.common.warnings")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, runtime  # noqa: E402
@@ -130,6 +131,44 @@ def test_a_result_is_kept_small_and_says_so(run, values):
     result = run(Job(Report(False, values)))
     assert result["truncated"]
     assert len(json.dumps(result)) <= 110_000
+
+
+@pytest.mark.parametrize("profile", ["legacy", "modern"])
+@pytest.mark.parametrize(
+    "report",
+    [
+        Report(
+            True,
+            {"containers": [{"name": f"c{number}", "failed": True, "msg": "why " * 30, "log": ["y" * 99] * 5} for number in range(300)]},
+            warnings=[f"c{number}: {'careful ' * 12}" for number in range(1000)],
+            failed="300 of 300 containers failed: " + "; ".join(f"c{number}: {'why ' * 30}" for number in range(300)),
+        ),
+        Report(False, warnings=["ü" * 300_000]),
+        Report(False, failed="ü" * 300_000),
+        Report(False, warnings=[f"{number}" for number in range(30_000)]),
+        Report(False, warnings=[f"{number:050}" for number in range(950)]),  # it is Ansible's words around each that are too many
+        Report(False, {"a" * 200_000: 1}, warnings=["careful"], failed="why"),
+    ],
+    ids=["all of it", "a warning", "the message", "many warnings", "short warnings", "a key"],
+)
+def test_all_that_is_printed_is_kept_small(monkeypatch, capsys, report, profile):
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", b'{"ANSIBLE_MODULE_ARGS": {}}')
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", profile, raising=False)
+    monkeypatch.setattr(common_warnings, "_global_warnings", {})  # those of other tests
+    with pytest.raises(SystemExit):
+        _ansible.run({}, lambda params: Job(report), needs_root=False)
+    printed = capsys.readouterr().out
+    result = json.loads(printed)
+    assert len(printed.strip()) <= 100_000
+    assert result["truncated"] and result["changed"] == report.changed
+    assert bool(result.get("failed")) == bool(report.failed)
+    assert result.get("msg", "")[:100] == report.failed[:100]
+    assert bool(result.get("warnings")) == bool(report.warnings)
+
+
+def test_how_many_warnings_are_left_out_is_said():
+    warnings = _ansible.bounded({"warnings": [f"{number:0400}" for number in range(500)]})["warnings"]
+    assert (len(warnings), warnings[0], warnings[-1]) == (100, f"{0:0400}", "301 more warnings are left out")
 
 
 def test_what_is_no_utf8_does_not_make_the_controller_refuse_the_result(run):

@@ -249,10 +249,10 @@ def reconcile() -> tuple[object, ...]:
         observe,
         observe_config,
         options,
+        origin,
         parameters,
         passing,
         place,
-        plan,
     )
 
     return (
@@ -272,17 +272,17 @@ def reconcile() -> tuple[object, ...]:
         observe,
         observe_config,
         options,
+        origin,
         parameters,
         passing,
         place,
-        plan,
     )
 
 
-def reconcile_reconciliation() -> tuple[object, ...]:
-    from .reconcile import reconciliation, removal, settled, shortage, task, verbs, wait, work
+def reconcile_plan() -> tuple[object, ...]:
+    from .reconcile import plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
-    return reconciliation, removal, settled, shortage, task, verbs, wait, work
+    return plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

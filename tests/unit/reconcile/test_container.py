@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, observe, origin
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired, Observed
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 STANDS = {
     "absent": Observed("absent"),
@@ -99,6 +100,81 @@ def test_the_changes_lead_from_what_is_to_what_is_wanted(wanted, stands):
         assert states[-1].after == {"started": "RUNNING", "restarted": "RUNNING", "frozen": "FROZEN", "stopped": "STOPPED"}[wanted]
     assert plan.start in plan.changes if plan.start else True
     assert all(change.after != "RUNNING" or "thaw" in change.describe for change in (*plan.before, *plan.after))
+
+
+AT = "/nowhere/p1/rootfs"
+
+
+@pytest.mark.parametrize(
+    ("said", "rootfs"),
+    [
+        ({"backing_store": "dir"}, f"dir:{AT}"),
+        ({"backing_store": "dir"}, AT),
+        ({"backing_store": "overlayfs"}, f"overlay:{AT}:/nowhere/p1/overlay/delta"),
+        ({"backing_store": "overlayfs"}, f"overlayfs:{AT}:/nowhere/p1/delta0"),
+        ({"backing_options": {"directory": "/srv/x"}}, "dir:/srv/x/"),
+        ({}, "btrfs:/x"),
+    ],
+)
+def test_a_root_that_is_where_it_is_asked_for(said, rootfs):
+    assert container.plan(Desired(WHERE, **said), Observed("defined", "RUNNING", rootfs=rootfs), Recorder()).changes == []
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "absent"])
+@pytest.mark.parametrize(
+    ("said", "rootfs", "option", "expected"),
+    [
+        ({"backing_store": "overlayfs"}, f"dir:{AT}", "backing_store", f"dir, as p1 exists and its root filesystem is dir:{AT}"),
+        ({"backing_store": "dir"}, "btrfs:/x", "backing_store", "btrfs, as p1 exists and its root filesystem is btrfs:/x"),
+        ({"backing_store": "dir"}, "", "backing_store", "none, as p1 exists without a root filesystem"),
+        ({"backing_options": {"directory": "/y"}}, "dir:/x", "directory", "/x, as p1 exists and its root filesystem is dir:/x"),
+        (
+            {"backing_options": {"directory": "/x"}},
+            "overlay:/x:/y",
+            "directory",
+            "none, as p1 exists and its root filesystem is overlay:/x:/y",
+        ),
+        ({"backing_options": {"directory": "/x"}}, "", "directory", "none, as p1 exists without a root filesystem"),
+    ],
+)
+def test_a_root_that_is_elsewhere_is_an_error_that_says_where(state, said, rootfs, option, expected):
+    with pytest.raises(errors.BadValue) as caught:
+        container.plan(Desired(WHERE, state, template="busybox", **said), Observed("defined", "STOPPED", rootfs=rootfs), Recorder())
+    assert (caught.value.option, caught.value.expected) == (option, expected)
+    assert "Nothing moves" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("first", "said", "made_from"),
+    [
+        ("# Template used to create this container: hostkit.lxc debian", {"template": "debian"}, "hostkit.lxc debian"),
+        ("# Template used to create this container: /t/lxc-x", {"template": "x"}, "/t/lxc-x"),
+        ("# Template used to create this container: /t/lxc-x", {}, ""),
+        ("# Mine", {"template": "debian"}, ""),
+        ("", {"template": "debian"}, ""),
+    ],
+)
+def test_what_a_container_was_made_from_is_in_its_first_line(tmp_path, monkeypatch, first, said, made_from):
+    monkeypatch.setattr(observe.query, "state", lambda one: State.STOPPED)
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "p1/config").write_text(f"{first}\nlxc.rootfs.path = dir:/x\nlxc.nonsense = 1\n")
+    seen = observe.observe(Desired(paths.container("p1", str(tmp_path)), backing_store="dir", **said))
+    assert (seen.template, seen.rootfs) == (made_from, "dir:/x")
+    assert observe.observe(Desired(paths.container("p1", str(tmp_path)), **said)).rootfs is None
+
+
+@pytest.mark.parametrize(
+    ("made_from", "asked", "said"),
+    [
+        ("hostkit.lxc debian", "debian", ""),
+        ("/usr/share/lxc/templates/lxc-debian", "debian", ""),
+        ("/opt/lxc-mine", "/srv/lxc-mine", ""),
+        ("hostkit.lxc busybox", "debian", "It exists and was made from template busybox, not debian: it stays as it is"),
+        ("/t/lxc-a", "/t/lxc-b", "It exists and was made from template /t/lxc-a, not /t/lxc-b: it stays as it is"),
+    ],
+)
+def test_another_template_is_said(made_from, asked, said):
+    assert origin.other_template(made_from, asked) == said
 
 
 def test_snapshots_stand_against_absent():

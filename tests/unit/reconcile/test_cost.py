@@ -47,7 +47,7 @@ query.config_item = lambda one, key, **_asker: {{"lxc.uts.name": "m1", "lxc.tty.
 
 # Facts of a container are in its config, so its language is loaded for them. What options mean in it, and whether it says
 # so already, takes its keys, the checks of their values and the options themselves.
-@pytest.mark.parametrize(("call", "limit"), [(STARTED, 1400), (INFO, 2350), (CONFIG, 2600)], ids=["started", "info", "config"])
+@pytest.mark.parametrize(("call", "limit"), [(STARTED, 1450), (INFO, 2350), (CONFIG, 2650)], ids=["started", "info", "config"])
 def test_lines_that_are_loaded(tmp_path, call, limit):
     (tmp_path / "m1").mkdir()
     (tmp_path / "m1" / "config").write_text("lxc.uts.name = m1\nlxc.tty.max = 2\nlxc.net.0.type = empty\n")

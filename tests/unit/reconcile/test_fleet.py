@@ -32,7 +32,7 @@ class World:
 
     def observe(self, wanted):
         state = self.states.get(wanted.container.name, "ABSENT")
-        return Observed("absent") if state == "ABSENT" else Observed("defined", state)
+        return Observed("absent") if state == "ABSENT" else Observed("defined", state, template="hostkit.lxc busybox")
 
     def summary(self, one, _asker):
         return {"name": one.name, "state": self.states.get(one.name, "ABSENT")}
@@ -131,6 +131,15 @@ def test_check_mode_fails_as_the_creation_will(run):
     applied = run(world, ["a", "b"], template="x")
     assert predicted.failed == applied.failed == "1 of 2 containers failed: a: There is no template x on this host"
     assert world.states == {"b": "RUNNING"}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_another_template_than_the_one_it_was_made_from_is_a_warning(run, check):
+    report = run(World(a="RUNNING", b="RUNNING"), ["a", "b"], check=check, template="debian")
+    assert [warning.split(":")[0] for warning in report.warnings] == ["a", "b"]
+    assert "made from template busybox, not debian" in report.warnings[0]
+    assert not report.changed and not report.failed
+    assert run(World(a="STOPPED", b="RUNNING"), ["a", "b"], check=check, template="busybox").warnings == []
 
 
 def test_a_config_that_was_not_written_is_not_shown(run):

@@ -34,6 +34,7 @@ def test_bad_names_are_refused(name):
     ("params", "said"),
     [
         ({"clone_name": "old"}, "name is always the container"),
+        ({"clone_from": "old"}, "this version clones nothing"),
         ({"container_command": "ls"}, "lxc_attach"),
         ({"template_options": "--release trixie"}, "dict"),
         ({"template_options": {"--release": "x"}}, "without leading dashes"),

@@ -10,10 +10,11 @@ from typing import Any
 
 from ..errors import BadValue
 
-# What community.general.lxc_container has under a name that means nothing, or something else, here.
+# What community.general.lxc_container has under a name that means nothing, or something else, here; and what is still to come.
 FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
     "clone_name": "no such option here: name is always the container that the task is about, a new one included",
+    "clone_from": "no such option yet: this version clones nothing, a new container is made from a template (local takes a tarball)",
 }
 _WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
 

@@ -22,6 +22,10 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         from .moves import creation
 
         return creation(desired, observed, verbs)
+    if observed.rootfs is not None:
+        from .origin import check_storage
+
+        check_storage(desired, observed.rootfs)
     base = Plan()
     if desired.says_config:
         from .settled import plan_config

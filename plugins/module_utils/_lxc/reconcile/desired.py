@@ -45,12 +45,17 @@ class Desired(NamedTuple):
     def says_config(self) -> bool:
         return bool(self.config) or self.networks is not None
 
+    @property
+    def says_storage(self) -> bool:
+        return bool(self.backing_store or self.backing_options)
+
 
 class Observed(NamedTuple):
     """`existence` is absent, half-made or defined; `state` is LXC's word, STOPPED when nothing runs.
 
     `text` is the config file, read only when the task says something about it; `running` holds what the monitor
-    says of the keys that the task says something about.
+    says of the keys that the task says something about. `template` and `rootfs` are what it was made from and where its
+    root is, for a task that says them; None: not asked.
     """
 
     existence: str
@@ -59,6 +64,8 @@ class Observed(NamedTuple):
     running: Mapping[str, str | None] = NOTHING
     snapshots: tuple[str, ...] = ()
     clones: tuple[str, ...] = ()
+    template: str = ""
+    rootfs: str | None = None
 
     @property
     def runs(self) -> bool:

@@ -55,6 +55,11 @@ class Fleet:
     def _plan_one(self, task: Task) -> None:
         task.observed = observe(task.desired)
         task.plan = container.plan(task.desired, task.observed, self._verbs)
+        made_from, asked = task.observed.template, task.desired.template
+        if made_from and asked and made_from != f"hostkit.lxc {asked}":
+            from .origin import other_template
+
+            task.warnings += filter(None, [other_template(made_from, asked)])
 
     def _report(self, predicted: bool) -> Report:
         containers = [task.desired.container for task in self._tasks]

@@ -24,12 +24,26 @@ def observe(desired: Desired) -> Observed:
         from ..lifecycle import dependents
 
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
+    observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
+    if existence == "defined" and desired.says_storage:
+        from .origin import rootfs_path
+
+        observed = observed._replace(rootfs=rootfs_path(one))
     if existence != "defined" or not desired.says_config:
-        return Observed(existence, state.name)
+        return observed
     from .observe_config import read_config, running_items
 
     text = read_config(one)
-    return Observed(existence, state.name, text, NOTHING if state is State.STOPPED else running_items(desired, text))
+    return observed._replace(text=text, running=NOTHING if state is State.STOPPED else running_items(desired, text))
+
+
+def _template(one: Container) -> str:
+    """As the first line of a config names it, in LXC's words; "" where it does not."""
+    try:
+        with open(one.config, "rb") as file:
+            return file.readline(4096).decode("utf-8", "replace").partition("# Template used to create this container: ")[2].strip()
+    except OSError:  # whoever needs the config says so
+        return ""
 
 
 def settled_state(one: Container) -> State:

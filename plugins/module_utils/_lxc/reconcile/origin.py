@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that only a new container takes, against a container that is there: nothing makes it anew, so a difference is said.
+
+Where its root filesystem is and how it is kept is in its config: the task asks for what is not so, and fails. Of the template there is
+no more than LXC's comment in the first line, which a copy has too and an editor may have changed: that is a warning.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..config import parser
+from ..errors import BadValue
+from ..paths import Container
+from ..storage import backends
+from .desired import Desired
+
+_HINT = "Nothing moves the root filesystem of a container that exists: leave the option out, or remove the container to have it made anew"
+
+
+def rootfs_path(one: Container) -> str:
+    """What its config says, with all that it includes. What is wrong in other lines is not asked here."""
+    return parser.load(one.config, []).rootfs_path
+
+
+def check_storage(desired: Desired, rootfs: str) -> None:
+    """Raise BadValue where backing_store or directory ask for something else."""
+    kind = backends.kind_of(rootfs) if rootfs else "none"
+    directory = desired.backing_options.get("directory")
+    if desired.backing_store and desired.backing_store != kind:
+        raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
+    if directory and (kind != "dir" or os.path.normpath(directory) != os.path.normpath(backends.directory(rootfs))):
+        raise BadValue("directory", directory, _there(desired, backends.directory(rootfs) if kind == "dir" else "none", rootfs), _HINT)
+
+
+def _there(desired: Desired, value: str, rootfs: str) -> str:
+    name = desired.container.name
+    if not rootfs:
+        return f"none, as {name} exists without a root filesystem"
+    return f"{value}, as {name} exists and its root filesystem is {rootfs}"
+
+
+def other_template(made_from: str, asked: str) -> str:
+    """A sentence where the first line names another template; a script is the same by its path and by its name."""
+    if _word(made_from) == _word(asked):
+        return ""
+    return f"It exists and was made from template {made_from.removeprefix('hostkit.lxc ')}, not {asked}: it stays as it is"
+
+
+def _word(template: str) -> str:
+    return template.removeprefix("hostkit.lxc ").rpartition("/")[2].removeprefix("lxc-")
