@@ -360,6 +360,10 @@ def test_both_at_once_and_the_next_task_adopts(fleet, until):
     assert processes() and not presence.orphaned()
     assert fleet.look() == fleet.inits
     assert {box.state for box in fleet.boxes} == {State.RUNNING}
+    for box in fleet.boxes:
+        pidfd = os.pidfd_open(box.pid)
+        assert (ledger.read(ledger.key_of(box.container)) or {})["inode"] == process.pidfd_inode(pidfd), "it is known by that too"
+        os.close(pidfd)
     first = fleet.boxes[0]
     assert stop.stop(first.container, 20).how == "signal"
     first.start()

@@ -4,8 +4,8 @@
 """Taking over the containers of a monitor before this one.
 
 With the keeper alive its descriptors are at hand, so that nothing is lost: sockets, consoles, connections, wait statuses.
-Where both had died there is only the ledger: init is found again by pid, start time and boot; its console is gone, and how
-it ends will not be known. What was under way is brought to an end: a start is given up, a clean-up done.
+Where both had died there is only the ledger: init is found again by boot, pid, start time and the inode of its pidfd; its
+console is gone, and how it ends will not be known. What was under way is brought to an end: a start is given up, a clean-up done.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ def _adopt(supervisor: Supervisor, entry: dict[str, Any], fds: Mapping[str, int]
                 record.console.resume(fds["proxy"])
         supervisor.add(record)
         record.server.resume(entry.get("clients", []), fds)
-        if record.pidfd < 0 and state.is_same(record.init_pid, record.start_time):
-            record.pidfd = process.pidfd_open(record.init_pid)
+        if "init" not in fds:
+            record.pidfd = state.reopen(record.init_pid, record.start_time, record.init_inode)
         _go_on(supervisor, record, entry)
     except BaseException:
         supervisor.abandon(record)
+        if "init" not in fds and record.pidfd >= 0:
+            os.close(record.pidfd)
         raise
 
 
@@ -104,13 +106,14 @@ def _give_up(supervisor: Supervisor, record: Record, launcher_pid: int, start_ti
     record.error = StepError("start", "Start", record.container.name, errno.EINTR, text)
     if record.rebooting and not record.stop_asked:
         record.again.append(Again(_REBOOT, record.log_file, record.log_level, lambda _error, _warnings: None))
-    supervisor.end_start(record, launcher_pid if state.is_same(launcher_pid, start_time) else 0)
+    supervisor.end_start(record, launcher_pid, state.reopen(launcher_pid, start_time))
 
 
 def _bring_down(supervisor: Supervisor, record: Record, cleaner_pid: int, start_time: int) -> None:
     """It was on its way down: wait for the process that cleans up, or have it done."""
-    if state.is_same(cleaner_pid, start_time):
-        supervisor.ending.await_cleaner(record, cleaner_pid)
+    pidfd = state.reopen(cleaner_pid, start_time)
+    if pidfd >= 0:
+        supervisor.ending.await_cleaner(record, cleaner_pid, pidfd)
     elif cleaner_pid and supervisor.loop.status_of(cleaner_pid, state.UNKNOWN) == 0:
         supervisor.loop.later(0, lambda: supervisor.ending.cleaned(record))
     else:

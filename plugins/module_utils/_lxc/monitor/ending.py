@@ -15,7 +15,6 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from ..kernel import process
 from ..lifecycle import fifo, ledger
 from ..paths import Container
 from ..wire.protocol import State
@@ -88,9 +87,8 @@ class Ending:
         self.loop.watch(ours.fileno(), READ, down)
         self.loop.on_exit(pid, lambda _status: self.cleaned(record), is_new=True)
 
-    def await_cleaner(self, record: Record, pid: int) -> None:
+    def await_cleaner(self, record: Record, pid: int, pidfd: int) -> None:
         """Of another monitor's; only its end is heard, so the command socket is open until then."""
-        pidfd = process.pidfd_open(pid)
         record.cleaner_pid = pid
 
         def ended(_status: int) -> None:

@@ -68,6 +68,7 @@ class Record:
         self.run += 1
         self.init_pid = 0
         self.start_time = 0
+        self.init_inode = 0  # of its pidfd, where that says who it is
         self.pidfd = -1
         self.exit_status: int | None = None
         self.flags = 0

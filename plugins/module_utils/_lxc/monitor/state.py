@@ -8,6 +8,7 @@ What is missing in an entry of another version has a default, so that a newer mo
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from ..wire.protocol import State
 from .listen import listen
 from .record import Record
 
+_NOBODY = (errno.ESRCH, errno.EINVAL, errno.ENOENT)  # the last two are said of a number that is a thread's by now
 UNKNOWN = -1  # in place of a wait status that nobody can tell any more
 
 
@@ -30,6 +32,7 @@ def describe(record: Record) -> dict[str, object]:
         "state": int(record.state),
         "pid": record.init_pid,
         "start_time": record.start_time,
+        "inode": record.init_inode,
         "exit_status": record.exit_status,
         "stop_asked": record.stop_asked,
         "rebooting": record.rebooting,
@@ -86,6 +89,7 @@ def restore(entry: Mapping[str, Any], fds: Mapping[str, int]) -> Record:
     record = Record(one, None)
     record.state = State(entry["state"])
     record.init_pid, record.start_time = int(entry["pid"]), int(entry["start_time"])
+    record.init_inode = int(entry.get("inode", 0))
     record.exit_status = entry.get("exit_status")
     record.stop_asked, record.rebooting = bool(entry.get("stop_asked")), bool(entry.get("rebooting"))
     record.flags = int(entry.get("flags", 0))
@@ -112,9 +116,24 @@ def _listener(one: Container, fds: Mapping[str, int]) -> Optional[socket.socket]
     return None if fds else listen(one)
 
 
-def is_same(pid: int, start_time: int) -> bool:
-    """Whether the process that had this pid then still runs."""
+def reopen(pid: int, start_time: int, inode: int = 0) -> int:
+    """A pidfd of the process that had this pid then; -1 when it has ended. `inode` is its pidfd's, 0 when that is not known.
+
+    It is opened before it is looked at: what has come in its place since began later.
+    """
+    if pid <= 0:
+        return -1
     try:
-        return pid > 0 and process.alive(pid) and process.start_time(pid) == start_time
+        pidfd = process.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in _NOBODY:
+            return -1
+        raise
+    try:
+        found = process.pidfd_inode(pidfd)
+        if process.alive(pid) and process.start_time(pid) == start_time and (found == inode or not found or not inode):
+            return pidfd
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        pass
+    os.close(pidfd)
+    return -1

@@ -212,7 +212,7 @@ class Supervisor:
         record.warnings += message.get("warnings", [])
 
     def _adopt_init(self, record: Record, pid: int, pidfd: int) -> None:
-        record.init_pid, record.pidfd = pid, pidfd
+        record.init_pid, record.pidfd, record.init_inode = pid, pidfd, process.pidfd_inode(pidfd)
         try:
             record.start_time = process.start_time(pid)
         except (FileNotFoundError, ProcessLookupError):  # it has ended already
@@ -281,14 +281,14 @@ class Supervisor:
         if record.exit_status is not None:
             self.ending.finish(record)
 
-    def end_start(self, record: Record, launcher_pid: int) -> None:
-        """Give up a start that another monitor began; 0 when its launcher has ended."""
+    def end_start(self, record: Record, launcher_pid: int, pidfd: int) -> None:
+        """Give up a start that another monitor began; the pidfd is -1 when its launcher has ended."""
         self._launching += 1
-        record.launcher_pid = launcher_pid
-        if not launcher_pid:
+        if pidfd < 0:
+            record.launcher_pid = 0
             self.loop.later(0, lambda: self.launched(record, state.UNKNOWN))
             return
-        pidfd = process.pidfd_open(launcher_pid)
+        record.launcher_pid = launcher_pid
 
         def ended(status: int) -> None:
             os.close(pidfd)
