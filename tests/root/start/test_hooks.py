@@ -41,7 +41,8 @@ def test_a_hook_on_the_host_s_files_gets_lxc_s_arguments_and_environment(make_bo
     assert found["args"] == f"own argument s1 lxc {kind}"
     assert found["LXC_NAME"] == "s1"
     assert found["LXC_CONFIG_FILE"] == box.container.config
-    assert found["LXC_ROOTFS_PATH"] == f"dir:{box.root}" or found["LXC_ROOTFS_PATH"] == str(box.root)
+    assert found["LXC_ROOTFS_PATH"] == str(box.root)
+    assert (found["LXC_CGNS_AWARE"], found["LXC_HOOK_VERSION"], found["LXC_LOG_LEVEL"]) == ("1", "0", "DEBUG")
     assert found["LXC_CONSOLE_LOGPATH"] == str(tmp_path / "console")
     assert os.path.isdir(found["LXC_ROOTFS_MOUNT"])
     assert "LXC_HOOK_TYPE" not in found
@@ -139,6 +140,23 @@ def test_a_hook_that_fails_after_the_stop_is_only_logged(make_box, tmp_path, kin
     assert box.state == State.STOPPED
     log = Path(box.container.log)
     until(lambda: f"lxc.hook.{kind} = {hook}: ended with status 3" in log.read_text(), "it is logged")
+
+
+def test_a_script_that_fails_as_the_network_goes_down_is_only_logged(make_box, tmp_path, until):
+    box = make_box("s1")
+    for name, status in (("one", 4), ("two", 0)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/out\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    post = script(tmp_path / "post", tmp_path / "post.out")
+    lines = [f"lxc.net.0.script.down = {tmp_path / 'one'}", f"lxc.net.1.script.down = {tmp_path / 'two'}"]
+    box.configure("lxc.net.0.type = empty", "lxc.net.1.type = empty", *lines, f"lxc.hook.post-stop = {post}")
+    box.start()
+    box.kill()
+    until((tmp_path / "post.out").exists, "the post-stop hook ran")
+    assert (tmp_path / "out").read_text().split() == ["one", "two"]
+    assert f"lxc.net.0.script.down = {tmp_path / 'one'}: ended with status 4" in Path(box.container.log).read_text()
+    box.start()
+    assert box.state == State.RUNNING
 
 
 def test_hooks_run_in_order_and_the_first_failure_stops_them(make_box, tmp_path):

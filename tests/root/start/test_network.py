@@ -81,7 +81,7 @@ def test_scripts_run_on_the_host_with_lxc_s_arguments_and_environment(make_box, 
     until((tmp_path / "down.out").exists, "the down script ran")
     for name in ("up", "down"):
         lines = (tmp_path / f"{name}.out").read_text().splitlines()
-        assert lines[0] == ("args: own" if version else f"args: own s1 net {name} veth zpair0")
+        assert lines[0] == f"args: own {'' if version else f's1 net {name} '}veth {bridge} zpair0"
         assert os.readlink("/proc/self/ns/net") in lines
         assert "zpair0" in lines, "the host's end is there while the script runs"
         if version:

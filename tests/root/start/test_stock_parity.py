@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import hierarchies
+import parity
 import pytest
-from parity import Both, Side
+from parity import Both, Side, until
 
 # A line: the status that the stock one has, the command, perhaps what it reads. After a | the status where there is no cgroup v1.
 COMMANDS = {
@@ -208,3 +213,84 @@ def test_each_state_can_be_waited_for(both: Both) -> None:
         assert {side.end(state, process).status for state, process in begun.items()} == {0}
 
     both(scene)
+
+
+KINDS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop")
+ENDING = ("down", "stop", "post-stop")
+# Nothing but its hooks goes on in it, and no console is there to be spoken to.
+QUIET_INIT = "#!/bin/sh\ntrap 'exit 0' PWR\ntrap '/bin/reboot -f' INT\necho > /ready\nwhile :; do sleep 3600 & wait $!; done\n"
+# Each has a file of its own: of those before RUNNING some are run at the same time.
+HOOK = """#!/bin/sh
+kind=${0##*/}
+number=0
+while ! mkdir DUMP/$kind.$number 2>/dev/null; do number=$((number+1)); done
+{ for word; do echo "argument $word"; done; env | grep -E '^(LXC_|FROM_CONFIG=)' | sort; } > DUMP/$kind.$number/said
+echo $kind.$number >> DUMP/order
+"""
+
+
+def with_hooks(directory: Path, version: int) -> list[str]:
+    """The config lines for a hook of each kind, which notes below `directory`/dump what it was given."""
+    hooks, dump = directory / "hooks", directory / "dump"
+    for path in (hooks, dump, hooks / "dump"):
+        path.mkdir()
+    for kind in (*KINDS, "up", "down"):
+        place = "/hooks/dump" if kind == "start" else str(dump)
+        (hooks / kind).write_text(HOOK.replace("DUMP", place))
+        (hooks / kind).chmod(0o755)
+    return [
+        "lxc.net.0.type = veth",
+        f"lxc.net.0.link = {parity.BRIDGE}",
+        "lxc.net.0.flags = up",
+        f"lxc.net.0.script.up = {hooks}/up own",
+        f"lxc.net.0.script.down = {hooks}/down own",
+        "lxc.console.path = none",
+        f"lxc.console.logfile = {directory}/console.log",
+        f"lxc.mount.entry = {hooks} hooks none bind,create=dir 0 0",
+        f"lxc.mount.entry = {dump} hooks/dump none bind,create=dir 0 0",
+        f"lxc.hook.version = {version}",
+        "lxc.hook.start = /hooks/start",  # LXC wants the file by that name to be there: no words of its own
+        *(f"lxc.hook.{kind} = {hooks}/{kind} own words" for kind in KINDS if kind != "start"),
+    ]
+
+
+def given(side: Side, place: Path, pid: int) -> list[str]:
+    """What one of them was given, without what is each starter's own: the place of the mount, a descriptor's, the level it was told."""
+    text = side.same(place.read_bytes(), pid)
+    text = re.sub(r"/proc/[0-9]+/fd/[0-9]+", "<descriptor>", text)
+    text = re.sub(r"(?m)^LXC_ROOTFS_MOUNT=/.*", "LXC_ROOTFS_MOUNT=<mount>", text)
+    text = re.sub(rf"(?m)^LXC_LOG_LEVEL={'INFO' if side.starter == 'stock' else 'DEBUG'}$", "LXC_LOG_LEVEL=<as asked>", text)
+    return [line for line in text.splitlines() if not is_stale(place.parent.name.partition(".")[0], line)]
+
+
+def is_stale(kind: str, line: str) -> bool:
+    """LXC puts them into its monitor's own environment and never takes one away: what an earlier hook was given, a later one has, too."""
+    return line.startswith("LXC_TARGET=" if kind in ("up", "down") else ("LXC_NET_TYPE=", "LXC_NET_PARENT=", "LXC_NET_PEER="))
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_each_hook_is_given_the_same(both: Both, tmp_path: Path, version: int) -> None:
+    """At a start, at the reboot that ends it, and at the stop of what that has started."""
+    dump = tmp_path / "dump"
+
+    def scene(side: Side) -> None:
+        pids = [side.pid]
+        side.ready.unlink()
+        assert side.run("stop -r").status == 0
+        until(lambda: side.pid not in (0, pids[0]) and side.ready.exists(), "it runs again")
+        pids.append(side.pid)
+        assert side.run("stop").status == 0
+        until(lambda: (dump / "order").read_text().count("post-stop") == 2, "the last hook has run")
+        for kind in (*KINDS, "up", "down"):
+            for number in (0, 1) if kind in ENDING else (0,):
+                side.said.append((kind, number, given(side, dump / f"{kind}.{number}/said", pids[number])))
+        side.said.append([kind for kind in (dump / "order").read_text().split() if kind.partition(".")[0] in ENDING])
+        for path in dump.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    said = both(scene, with_hooks(tmp_path, version), QUIET_INIT)
+    assert said[-1] == [f"{kind}.{number}" for number in (0, 1) for kind in ENDING]
+    by_kind = {(one[0], one[1]): one[2] for one in said if isinstance(one, tuple) and len(one) == 3}
+    for number, target in ((0, "reboot"), (1, "stop")):
+        for kind in ("stop", "post-stop"):
+            assert {f"LXC_TARGET={target}", "LXC_PID=<pid>", "LXC_CONSOLE=none", "LXC_CGNS_AWARE=1"} <= set(by_kind[kind, number])

@@ -72,7 +72,7 @@ def test_an_ordinary_start_compiles_no_expression_any_more(compiled: list[object
     config = parser.loads(ORDINARY)
     unapplied.warnings(config)
     namespaces.own(config, types.shares_host(config.networks))
-    init.intend(config, hooks.environment(Container("/var/lib/lxc", "web"), config, "/"))
+    init.intend(config, hooks.environment(Container("/var/lib/lxc", "web"), config, "/", 0))
     assert len(mounts.entries(config)) == 1
     parser.from_pairs(config.pairs())
     assert compiled == []

@@ -105,7 +105,7 @@ def _run_hook(container: Container, config: Config) -> None:
         from .log import Log, level_number
 
         log = Log(container.name, container.log, level_number(config.get("lxc.log.level") or "ERROR"))
-        hooks.run("destroy", config, hooks.environment(container, config, config.rootfs_mount), log)
+        hooks.run("destroy", config, hooks.environment(container, config, config.rootfs_mount, log.level), log)
 
 
 def _remove_snapshots(container: Container) -> None:

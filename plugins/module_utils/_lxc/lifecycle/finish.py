@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is left to do when a container's init has ended: hooks, network, cgroups. Run by a process that the monitor forks.
 
-LXC's order: the stop hook with the container's namespaces at hand; interfaces and cgroups; then the command socket is
-closed, which *is* the state STOPPED; then the post-stop hook. Nothing here raises for a hook that fails: it is logged.
+LXC's order: interfaces, with their script.down; the stop hook; cgroups; then the command socket is closed, which *is* the
+state STOPPED; then the post-stop hook. All have the container's namespaces at hand. Nothing here raises for a hook that
+fails: it is logged.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from .log import Log
 
 
 class Remains(NamedTuple):
-    """What the launcher reported: cgroups and links as their lists of fields, namespaces as name -> descriptor."""
+    """What the launcher reported: cgroups and links as their lists of fields, namespaces as name -> descriptor, the pid that init had."""
 
     cgroups: list[list[object]]
     links: list[list[object]]
     namespaces: Mapping[str, int]
+    init_pid: int
 
 
 def finish(
@@ -36,11 +38,14 @@ def finish(
 ) -> list[str]:
     """Clean up; `config` is what the container was started with, `target` is "stop" or "reboot"; `down` is called when only
     the post-stop hook is left. Returns what could not be cleaned up, in words."""
-    env = {**hooks.environment(container, config, root_mount), "LXC_TARGET": target}
+    env = {**hooks.environment(container, config, root_mount, log.level), **_namespace_env(remains)}
+    if remains.init_pid:
+        env["LXC_PID"] = str(remains.init_pid)
     hook_scope.remove(container)  # what the hooks of a start that failed have begun, or of an end that was given up
     with hook_scope.made(container, hook_scope.runs_at_end(config)) as scope:
-        _hook("stop", config, {**env, **_namespace_env(remains)}, log, scope, _namespace_words(config, remains))
         problems = _network(config, remains, env, log, scope)
+        env["LXC_TARGET"] = target
+        _hook("stop", config, env, log, scope, _namespace_words(remains))
         cgroups = [layout.from_fields(fields) for fields in remains.cgroups]
         layout.kill(cgroups)
         problems += layout.remove(cgroups)
@@ -58,9 +63,7 @@ def _hook(kind: str, config: Config, env: Mapping[str, str], log: Log, scope: Op
         log.write("ERROR", str(error))
 
 
-def _namespace_words(config: Config, remains: Remains) -> list[str]:
-    if config.get_int("lxc.hook.version", 0) == 1:
-        return []
+def _namespace_words(remains: Remains) -> list[str]:
     return [f"{name}:/proc/{os.getpid()}/fd/{fd}" for name, fd in remains.namespaces.items()]
 
 

@@ -20,13 +20,13 @@ from ..errors import StepError
 from ..kernel import cgroupfs, process
 from ..paths import Container
 from .attach_scope import Scope
-from .log import Log
+from .log import LEVELS, Log
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def environment(container: Container, config: Config, root_mount: str) -> dict[str, str]:
-    """What every hook of this container gets."""
+def environment(container: Container, config: Config, root_mount: str, log_level: int) -> dict[str, str]:
+    """What every hook of this container gets; the level is the one that holds, whoever has said so."""
     wanted = {
         "PATH": _PATH,
         "LXC_NAME": container.name,
@@ -35,7 +35,7 @@ def environment(container: Container, config: Config, root_mount: str) -> dict[s
         "LXC_ROOTFS_PATH": _without_store(config.rootfs_path),
         "LXC_CONSOLE": config.get("lxc.console.path"),
         "LXC_CONSOLE_LOGPATH": config.get("lxc.console.logfile"),
-        "LXC_LOG_LEVEL": config.get("lxc.log.level"),
+        "LXC_LOG_LEVEL": LEVELS[log_level],
         "LXC_HOOK_VERSION": str(config.get_int("lxc.hook.version", 0)),
         "LXC_CGNS_AWARE": "1",
     }
@@ -49,8 +49,9 @@ def _without_store(rootfs_path: str) -> str:
 
 def run(kind: str, config: Config, env: Mapping[str, str], log: Log, arguments: Sequence[str] = (), scope: Optional[Scope] = None) -> None:
     """Run every `lxc.hook.KIND` in order, in `scope`; the first that fails is a StepError with what it printed."""
+    is_new_style = config.get_int("lxc.hook.version", 0) == 1
     for hook in config.hooks(kind):
-        words = [env["LXC_NAME"], "lxc", kind, *arguments]
+        words = [] if is_new_style else [env["LXC_NAME"], "lxc", kind, *arguments]
         _run(hook, f"lxc.hook.{kind}", words, {"LXC_HOOK_TYPE": kind, "LXC_HOOK_SECTION": "lxc"}, config, env, log, scope)
 
 
@@ -61,7 +62,9 @@ def run_network(
     more = {"LXC_HOOK_TYPE": direction, "LXC_HOOK_SECTION": "net", "LXC_NET_TYPE": network.type, "LXC_NET_PARENT": network.link}
     if network.type == "veth":
         more["LXC_NET_PEER"] = host_name
-    words = [env["LXC_NAME"], "net", direction, network.type, *filter(None, [host_name or network.link])]
+    words = [network.type, *filter(None, [network.link, host_name])]
+    if config.get_int("lxc.hook.version", 0) == 0:
+        words = [env["LXC_NAME"], "net", direction, *words]
     for script in network.script_up if direction == "up" else network.script_down:
         _run(script, f"lxc.net.{network.index}.script.{direction}", words, more, config, env, log, scope)
 
@@ -77,7 +80,7 @@ def _run(
     scope: Optional[Scope],
 ) -> None:
     new_style = config.get_int("lxc.hook.version", 0) == 1
-    command = f"exec {script}" if new_style else f"exec {script} {' '.join(shlex.quote(word) for word in words)}"
+    command = " ".join(["exec", script, *map(shlex.quote, words)])
     log.write("INFO", f"Run {key}: {script}")
     status, output = _shell(command, {**env, **(more if new_style else {})}, scope)
     log.write("DEBUG", output)

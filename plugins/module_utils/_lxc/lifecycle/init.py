@@ -73,6 +73,7 @@ def main(plan: Plan, born_in_v2: bool, exchange: Exchange, log: Log) -> NoReturn
         os.setsid()
         os.umask(0)
         layout.enter(plan.cgroups, born_in_v2)
+        plan = plan._replace(env={**_named(plan.config, plan.env), **plan.env})  # as in LXC, for the hooks that are run here
         terminals = _build(plan, exchange, log)
         _become(plan, exchange, terminals, log)
     except BaseException as error:  # whatever it is, the launcher must hear of it, and nothing may return into its code
@@ -180,13 +181,19 @@ def _command(config: Config) -> list[str]:
 def _environment(config: Config, host: Mapping[str, str]) -> dict[str, str]:
     """init starts with nothing of the host's but what the config names; a name alone takes the host's value."""
     env = {"container": "lxc", "container_ttys": " ".join(f"/dev/tty{n}" for n in range(1, config.get_int("lxc.tty.max", 0) + 1))}
+    env.update(_named(config, host))
+    return {name: value for name, value in env.items() if value or name != "container_ttys"}
+
+
+def _named(config: Config, host: Mapping[str, str]) -> dict[str, str]:
+    named = {}
     for item in config.get_list("lxc.environment"):
         name, equals, value = item.partition("=")
         if equals:
-            env[name] = value
+            named[name] = value
         elif name in host:
-            env[name] = host[name]
-    return {name: value for name, value in env.items() if value or name != "container_ttys"}
+            named[name] = host[name]
+    return named
 
 
 def _persona(config: Config) -> None:

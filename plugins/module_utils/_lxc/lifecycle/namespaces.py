@@ -17,6 +17,7 @@ from ..wire import client
 
 _ALIASES = {"mount": "mnt", "utsname": "uts", "network": "net"}
 _ALWAYS = ("mnt", "uts", "ipc", "pid", "net", "cgroup")
+_ORDER = ("user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time")
 
 
 def own(config: Config, shares_network: bool) -> set[str]:
@@ -38,6 +39,11 @@ def own(config: Config, shares_network: bool) -> set[str]:
     if "mnt" not in names:
         raise StepError("namespaces", "Start", "the container", text="it must have a mount namespace of its own")
     return names
+
+
+def in_order(names: set[str]) -> list[str]:
+    """As LXC lists them to its stop hooks."""
+    return [name for name in _ORDER if name in names]
 
 
 def _name(word: str) -> str:

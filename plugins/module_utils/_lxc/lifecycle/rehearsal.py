@@ -73,7 +73,7 @@ def rehearse() -> None:
         config = parser.loads(_CONFIG, _CONTAINER.config)
         unapplied.warnings(config)
         namespaces.own(config, types.shares_host(config.networks))
-        init.intend(config, hooks.environment(_CONTAINER, config, "/"))
+        init.intend(config, hooks.environment(_CONTAINER, config, "/", 0))
         devices.program(devices.wanted(config)[0] or devices.Rules())
         clocks.nanoseconds(config.get("lxc.time.offset.boot"), "lxc.time.offset.boot")
         automounts.parse(config.get_list("lxc.mount.auto"))

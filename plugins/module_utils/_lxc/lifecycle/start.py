@@ -52,7 +52,7 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     names = namespaces.own(config, shares_network)
     preload(config)
     known = {"config": config.pairs(), "flags": namespace.flags(names), "warnings": config.warnings}
-    env = hooks.environment(container, config, root_mount)
+    env = hooks.environment(container, config, root_mount, log.level)
     scope = None
     if hook_scope.runs_at_start(config):
         report(known, [])  # first: what a start has made that nobody hears of is not found either
@@ -92,6 +92,7 @@ def _start(plan: init.Plan, report: Report, log: Log) -> None:
             parent_end.close()
             init.main(plan, born_in_v2, Exchange(child_end), log)
     child_end.close()
+    plan = plan._replace(env={**plan.env, "LXC_PID": str(pid)})
     report({"init": pid}, [pidfd])
     exchange = Exchange(parent_end)
     try:
@@ -157,9 +158,9 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     _run_scripts(plan, created, log)
     exchange.send({"created": [made for made in created if made]})
     terminals, fds = exchange.receive("terminals")  # init is inside its root, and waits
-    # For a stop hook; and with the network's namespace a pair is still there when its script.down runs.
-    if config.hooks("stop") or any(network.script_down for network in config.networks):
-        opened = namespace.open_all(pid, process.namespaces(pid), pidfd)
+    # For the hooks of its end; and with the network's namespace a pair is still there when its script.down runs.
+    if config.hooks("stop") or config.hooks("post-stop") or any(network.script_down for network in config.networks):
+        opened = namespace.open_all(pid, namespaces.in_order(plan.namespaces), pidfd)
         report({"namespaces": list(opened)}, list(opened.values()))
         namespace.close_all(opened)
     warnings = limits.apply(config, plan.cgroups)

@@ -72,7 +72,7 @@ def _launch(end: socket.socket, root_mount: str) -> bool:
 
 def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> int:
     """Fork the process that cleans up; it writes to `end` when only the post-stop hook is left. Returns its pid."""
-    remains = finish.Remains(record.cgroups, record.links, record.namespaces)
+    remains = finish.Remains(record.cgroups, record.links, record.namespaces, record.init_pid)
     pairs = record.config_pairs()
 
     def run() -> None:
