@@ -228,6 +228,8 @@ options:
   hooks:
     description:
       - A dictionary of hook names (such as C(pre-start)) to a command or a list of commands. Each is the whole list of that hook.
+      - Hooks that run on the host when a container ends (C(stop), C(post-stop)) have five minutes altogether, or 20 seconds from when it
+        is killed meanwhile. Then they are ended, the rest is cleaned up without them, and a start that waits for that is warned.
     type: dict
   autostart:
     description:

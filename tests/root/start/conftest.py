@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import daemons
 import parity
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
 
 both = parity.both
@@ -155,3 +157,37 @@ def only_ours() -> None:
     """To kill a monitor that others use would be rude: only in namespaces that stand for a host (ci/host-namespace)."""
     if os.environ.get("HOSTKIT_HOST_NAMESPACE") != "1":
         pytest.skip("not in namespaces of our own: run it by ci/host-namespace")
+
+
+@pytest.fixture
+def own_monitor(monitor: int) -> Iterator[None]:
+    """No newer one stays behind for other tests."""
+    yield
+    facts = host.request("hello")
+    os.kill(int(facts["pid"]), signal.SIGTERM)
+    wait_until(lambda: not process.alive(int(facts["pid"])) and not process.alive(int(facts["keeper"])), "both have ended")
+
+
+@pytest.fixture
+def collection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """collection(version, **changes): from now on this test is a task of that collection; a change is an extra line of a file."""
+    plain = runtime.sources()
+
+    def become(version: str, **changes: str) -> None:
+        files = dict(plain)
+        for name, line in changes.items():
+            path = name.replace("__", "/") + ".py"
+            files[path] += f"\n{line}\n".encode()
+        monkeypatch.setattr(runtime, "COLLECTION_VERSION", version)
+        monkeypatch.setattr(runtime, "sources", lambda: files)
+
+    return become
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[daemons.Daemon]:
+    """What a hook leaves; ended with the test."""
+    one = daemons.Daemon(tmp_path)
+    yield one
+    for pid in one.pids():
+        os.kill(pid, signal.SIGKILL)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import hierarchies
@@ -23,38 +22,10 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import clien
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
-pytestmark = pytest.mark.usefixtures("only_ours")
+pytestmark = pytest.mark.usefixtures("only_ours", "own_monitor")
 
 MANY = 50 if os.environ.get("HOSTKIT_SOAK") == "1" else 8
 NEWER = "1000.2.0"
-
-
-@pytest.fixture(autouse=True)
-def a_monitor_of_our_own(monitor) -> Iterator[None]:  # type: ignore[no-untyped-def]
-    """No newer one stays behind for other tests."""
-    yield
-    facts = host.request("hello")
-    os.kill(int(facts["pid"]), signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while process.alive(int(facts["pid"])) or process.alive(int(facts["keeper"])):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def collection(monkeypatch):  # type: ignore[no-untyped-def]
-    """collection(version, **changes): from now on this test is a task of that collection; a change is an extra line of a file."""
-    plain = runtime.sources()
-
-    def become(version: str, **changes: str) -> None:
-        files = dict(plain)
-        for name, line in changes.items():
-            path = name.replace("__", "/") + ".py"
-            files[path] += f"\n{line}\n".encode()
-        monkeypatch.setattr(runtime, "COLLECTION_VERSION", version)
-        monkeypatch.setattr(runtime, "sources", lambda: files)
-
-    return become
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@
 
 A forked process cleans up. When only its post-stop hook is left, the command socket goes, which *is* the state STOPPED; and
 not before the keeper has let go of it too is anybody told so: a start that follows at once must find the address free.
+
+Hooks that do not end must not keep a container from being started again for ever: after a while they are ended, and another
+process cleans up without them.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from .record import Record, Waiter
 
 _REBOOT = 600.0  # seconds that the start of a reboot may take
 _AGAIN = 1.0
+_HOOKS = 300.0  # seconds that the hooks and scripts of an end may take, all together
+_HASTENED = 20.0  # and that they still have when a stop is asked for meanwhile
 
 
 class Starts(Protocol):
@@ -65,16 +70,16 @@ class Ending:
             record.console = None
         self.clean(record)
 
-    def clean(self, record: Record) -> None:
-        """Fork the process that takes away what was made."""
+    def clean(self, record: Record, without_hooks: str = "") -> None:
+        """Fork the process that takes away what was made; without hooks for the reason that is said."""
         reboots = record.rebooting
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                pid = launcher.clean(record, "reboot" if reboots else "stop", theirs, self.supervisor.root_mount)
+                pid = launcher.clean(record, "reboot" if reboots else "stop", theirs, self.supervisor.root_mount, without_hooks)
         except OSError as error:  # no process to be had now: what was made must go all the same
             say(f"Clean up after {record.container.name}: {error}\n")
-            self.loop.later(_AGAIN, lambda: self.clean(record))
+            self.loop.later(_AGAIN, lambda: self.clean(record, without_hooks))
             return
         record.cleaner_pid, record.touched = pid, True
 
@@ -85,17 +90,49 @@ class Ending:
                 self._close(record, lambda: None)
 
         self.loop.watch(ours.fileno(), READ, down)
-        self.loop.on_exit(pid, lambda _status: self.cleaned(record), is_new=True)
+        if not without_hooks:
+            self._limit(record, _HOOKS)
+        self.loop.on_exit(pid, lambda status: self._cleaner_ended(record, status, not without_hooks), is_new=True)
 
     def await_cleaner(self, record: Record, pid: int, pidfd: int) -> None:
         """Of another monitor's; only its end is heard, so the command socket is open until then."""
         record.cleaner_pid = pid
+        self._limit(record, _HOOKS)
 
-        def ended(_status: int) -> None:
+        def ended(status: int) -> None:
             os.close(pidfd)
-            self.cleaned(record)
+            self._cleaner_ended(record, status, True)
 
         self.supervisor.watch_process(pid, pidfd, ended, is_new=True)
+
+    def _limit(self, record: Record, seconds: float) -> None:
+        """Its cleaner has no more time than that."""
+
+        def overdue() -> None:
+            record.unfinished.append(f"The hooks of its last end had not ended after {seconds:g} s: they were ended, and others not run")
+            launcher.end_group(record.cleaner_pid)
+
+        record.cleaner_deadlines.append(self.loop.later(seconds, overdue))
+
+    def hasten(self, record: Record) -> None:
+        """Somebody wants it to be down: hooks that are all right have time to end."""
+        if len(record.cleaner_deadlines) == 1:
+            self._limit(record, _HASTENED)
+
+    def _cleaner_ended(self, record: Record, status: int, had_hooks: bool) -> None:
+        """One that was ended, by us or by a hook, has left something."""
+        for timer in record.cleaner_deadlines:
+            timer.cancel()
+        record.cleaner_deadlines = []
+        if had_hooks and not record.unfinished and status not in (0, state.UNKNOWN):
+            record.unfinished.append(
+                f"The process that cleaned up after its last end ended with wait status {status}: hooks may not have run"
+            )
+        if had_hooks and record.unfinished:
+            say(f"{record.container.name}: {record.unfinished[0]}\n")
+            self.clean(record, record.unfinished[0])
+        else:
+            self.cleaned(record)
 
     def _close(self, record: Record, then: Callable[[], None]) -> None:
         """Nobody answers for it any more. `then` is called when its address is free."""
@@ -126,6 +163,7 @@ class Ending:
             return
         notify.close_for_reboot(record)
         record.fresh()
+        record.warnings, record.unfinished = record.unfinished, []
         record.state = State.STARTING
         for told in (State.STOPPED, State.STARTING):
             fifo.tell_state(record.container, told)
@@ -139,12 +177,18 @@ class Ending:
         self.link.drop(record.key)
         ledger.forget(record.key)
         notify.close_all(record)
+        record.warnings += record.unfinished
         record.settle()
         actions, record.stop_clients = record.stop_clients, []
         for act in actions:
             act()
         for asked in record.again:
-            self.supervisor.start(record.container, *asked)
+            self.supervisor.start(record.container, *asked._replace(waiter=_warned(asked.waiter, record.unfinished)))
+
+
+def _warned(waiter: Waiter, unfinished: list[str]) -> Waiter:
+    """Told what went before, too."""
+    return lambda error, warnings: waiter(error, [*unfinished, *warnings])
 
 
 def _signal_of(status: int) -> int:

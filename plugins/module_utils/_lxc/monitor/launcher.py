@@ -70,13 +70,17 @@ def _launch(end: socket.socket, root_mount: str) -> bool:
         return False
 
 
-def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> int:
-    """Fork the process that cleans up; it writes to `end` when only the post-stop hook is left. Returns its pid."""
+def clean(record: Record, target: str, end: socket.socket, root_mount: str, without_hooks: str = "") -> int:
+    """Fork the process that cleans up; it closes `end` when only the post-stop hook is left. Returns its pid.
+
+    `without_hooks` says why it runs no program of the user's, for the log.
+    """
     remains = finish.Remains(record.cgroups, record.links, record.namespaces, record.init_pid)
-    pairs = record.config_pairs()
+    pairs = [pair for pair in record.config_pairs() if not (without_hooks and _is_program(pair[0]))]
 
     def run() -> None:
         log = Log(*_log_fields(record))
+        log.write("ERROR", without_hooks)
         try:
             config = parser.from_pairs(pairs, record.container.config)
         except LxcError as error:  # then without its hooks: what was made must go
@@ -85,6 +89,10 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str) -> i
         finish.finish(record.container, config, root_mount, remains, target, end.close, log)
 
     return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
+
+
+def _is_program(key: str) -> bool:
+    return key.startswith("lxc.hook.") or ".script." in key
 
 
 def _log_fields(record: Record) -> tuple[str, str, int, tuple[bool, bool]]:

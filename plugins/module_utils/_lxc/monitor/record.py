@@ -17,7 +17,7 @@ from ..lifecycle import ledger
 from ..paths import Container
 from ..wire.protocol import State
 from .console import Console
-from .loop import Loop
+from .loop import Loop, Timer
 
 # Called once with the error (None: it runs) and the warnings.
 Waiter = Callable[[Optional[LxcError], "list[str]"], None]
@@ -53,6 +53,8 @@ class Record:
         self.console: Console | None = None
         self.launcher_pid = 0
         self.cleaner_pid = 0
+        self.cleaner_deadlines: list[Timer] = []  # the usual one, and the nearer one of a stop
+        self.unfinished: list[str] = []  # what of the end did not go well: said to who waits for the next start
         self.releasing: list[Callable[[], None]] | None = None  # what waits for the command socket's address to be free
         self.error: LxcError | None = None
         self.rebooting = False

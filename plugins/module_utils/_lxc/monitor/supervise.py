@@ -173,7 +173,7 @@ class Supervisor:
             self.ending.finish(record)
 
     def stop(self, record: Record) -> None:
-        """At any time: a start is given up, a reboot not begun, init signalled and thawed; one that is ending only has to be waited for."""
+        """At any time: a start is given up, a reboot not begun, init signalled and thawed; one that is ending has less time for hooks."""
         record.stop_asked = record.touched = True
         if record.state == State.STARTING:
             self.give_up(record, errno.ECANCELED, "it was stopped while it started")
@@ -184,6 +184,8 @@ class Supervisor:
             except ProcessLookupError:
                 return
             places.thaw(record.cgroup_list())
+        elif record.cleaner_pid:
+            self.ending.hasten(record)
 
     def _note(self, record: Record, message: dict[str, Any], fds: Sequence[int]) -> None:
         """Take over what the launcher reports: see `lifecycle.start.launch` for the messages."""
