@@ -45,6 +45,11 @@ UNIFIED = [
     *("--ignore=tests/root/start/test_soak.py", "--ignore=tests/root/start/test_network.py"),
     *("--ignore=tests/root/lifecycle/test_attach_hostile.py", "--ignore=tests/root/lifecycle/test_destroy.py"),
 ]
+# What differs most where there is no cgroup v2: how a container is put into its cgroups, frozen, ended and entered.
+LEGACY = [
+    *("tests/root/start/test_start.py", "tests/root/start/test_hooks.py", "tests/root/lifecycle/test_freeze.py"),
+    *("tests/root/lifecycle/test_stop.py", "tests/root/lifecycle/test_attach.py"),
+]
 
 
 class Step(NamedTuple):
@@ -111,6 +116,8 @@ def _all_steps(found: list[tuple[str, str]], old: str, alone: bool) -> list[Step
         step("molecule", "molecule", "molecule"),
         step("bench", "bench", "bench"),
         step("root-pyroute2-0.7", "root", "root", "root-pyroute2-0.7", "tests/root/kernel", "tests/root/network"),
+        step("root-legacy", "root", "root", "--legacy", "root", *LEGACY),
+        step("debian-legacy", "root", "debian", "--legacy", "root", "tests/root/template/test_systemd.py"),
         step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py"),
     ]
 
