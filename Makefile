@@ -18,8 +18,8 @@ quickstart-clean: ## take away what quickstart made
 test: ## every check and test that one machine can run
 	@ci/check all
 
-soak: ## races, kills and rounds with their full counts
-	@ci/check --soak root
+soak: ## races, kills and rounds with their full counts, every playbook on both cores
+	@ci/check --soak root integration
 
 bench: ## our times against LXC's and the peer module's, as ratios, and the goals
 	@ci/bench

@@ -33,22 +33,29 @@ def named(steps: Any) -> dict[str, list[str]]:
 
 
 def test_both_cores_share_the_work(check: Any) -> None:
-    steps = named(check.steps(found("3.9", "3.11", "3.13"), ["3.9", "3.13"]))
+    steps = named(check.steps(found("3.9", "3.11", "3.13"), ["3.9", "3.13"], False))
     assert steps["units-2.21"][2:] == ["3.13"]
     assert steps["units-2.19"][2:4] == ["3.11", "tests/unit/test_ansible.py"]
     assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("rest", "brief")
 
 
 def test_the_older_core_alone_does_all(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = named(check.steps(found("3.9", "3.11"), []))
+    steps = named(check.steps(found("3.9", "3.11"), [], False))
     assert not [name for name in steps if name.endswith("-2.21")]
     assert steps["units-2.19"][2:] == ["3.11"]
     assert steps["integration-2.19"][-1] == "all"
     assert "core 2.21 needs Python 3.12" in capsys.readouterr().out
 
 
+def test_the_soak_has_both_cores_do_all(check: Any) -> None:
+    steps = named(check.steps(found("3.11", "3.13"), [], True))
+    assert steps["units-2.19"][2:] == ["3.11"]
+    assert steps["integration-2.19"][-1] == "all"
+    assert {steps["integration-2.21"][-1], steps["states-2.21"][-1]} == {"rest", "states"}
+
+
 def test_the_newer_core_alone(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = named(check.steps(found("3.14"), []))
+    steps = named(check.steps(found("3.14"), [], False))
     assert not [name for name in steps if name.endswith("-2.19")]
     assert steps["units-2.21"][2:] == ["3.14"]
     assert "core 2.19 needs Python 3.11 to 3.13" in capsys.readouterr().out
@@ -64,8 +71,8 @@ def test_the_newer_core_alone(check: Any, capsys: pytest.CaptureFixture[str]) ->
 )
 def test_what_must_be_there(check: Any, versions: list[str], required: list[str], message: str) -> None:
     with pytest.raises(SystemExit, match=message):
-        check.steps(found(*versions), required)
+        check.steps(found(*versions), required, False)
 
 
 def test_every_step_is_a_script(check: Any) -> None:
-    assert [step.name for step in check.steps(found("3.11", "3.13"), []) if not Path(step.command[0]).exists()] == []
+    assert [step.name for step in check.steps(found("3.11", "3.13"), [], False) if not Path(step.command[0]).exists()] == []
