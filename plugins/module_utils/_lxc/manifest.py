@@ -31,6 +31,7 @@ def kernel() -> tuple[object, ...]:
     from .kernel import (
         addresses,
         beneath,
+        cgroup_bpf,
         cgroupfs,
         command,
         credentials,
@@ -48,12 +49,12 @@ def kernel() -> tuple[object, ...]:
         process,
         rtmessage,
         sockets,
-        systemd,
     )
 
     return (
         addresses,
         beneath,
+        cgroup_bpf,
         cgroupfs,
         command,
         credentials,
@@ -71,14 +72,13 @@ def kernel() -> tuple[object, ...]:
         process,
         rtmessage,
         sockets,
-        systemd,
     )
 
 
-def kernel_tree() -> tuple[object, ...]:
-    from .kernel import tree, tty, usage
+def kernel_systemd() -> tuple[object, ...]:
+    from .kernel import systemd, tree, tty, usage
 
-    return tree, tty, usage
+    return systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:

@@ -62,6 +62,14 @@ def test_numbers_are_the_processes_not_the_kernels(
     assert (libc.number("clone"), libc.number("pivot_root"), libc.number("openat2")) == (clone, pivot_root, 437)
 
 
+def test_the_numbers_of_bpf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the kernel's tables; every other architecture has that of asm-generic."""
+    own = {"x86_64": 321, "i686": 357, "armv7l": 386, "armv6l": 386, "ppc64": 361, "ppc64le": 361, "s390x": 351}
+    for machine in libc._OWN_NUMBERS:
+        monkeypatch.setattr(libc, "machine", lambda machine=machine: machine)
+        assert libc.number("bpf") == own.get(machine, 280)
+
+
 def test_an_unknown_machine_has_the_common_numbers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libc, "machine", lambda: "vax")
     assert libc.number("clone3") == 435

@@ -92,16 +92,16 @@ _NUMBERS = {
     "mount_setattr": 442,
 }
 _OWN_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "rt_sigaction": 13, "ioprio_set": 251, "ioprio_get": 252},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
-    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
-    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31},
-    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274},
-    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274},
-    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280, "rt_sigaction": 174, "ioprio_set": 282, "ioprio_get": 283},
-    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315},
-    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315},
-    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174, "ioprio_set": 289, "ioprio_get": 290},
+    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "rt_sigaction": 13, "ioprio_set": 251, "ioprio_get": 252, "bpf": 321},
+    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31, "bpf": 280},
+    "riscv64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31, "bpf": 280},
+    "loongarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "rt_sigaction": 134, "ioprio_set": 30, "ioprio_get": 31, "bpf": 280},
+    "ppc64le": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274, "bpf": 361},
+    "ppc64": {"clone": 120, "pivot_root": 203, "keyctl": 271, "rt_sigaction": 173, "ioprio_set": 273, "ioprio_get": 274, "bpf": 361},
+    "s390x": {"clone": 120, "pivot_root": 217, "keyctl": 280, "rt_sigaction": 174, "ioprio_set": 282, "ioprio_get": 283, "bpf": 351},
+    "armv7l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315, "bpf": 386},
+    "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315, "bpf": 386},
+    "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174, "ioprio_set": 289, "ioprio_get": 290, "bpf": 357},
 }
 _NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
 # What uname(2) says to a 64-bit process of personality PER_LINUX32.
