@@ -16,9 +16,9 @@ def leaves() -> tuple[object, ...]:
 
 
 def cgroup() -> tuple[object, ...]:
-    from .cgroup import layout, limits
+    from .cgroup import devices, layout, limits
 
-    return layout, limits
+    return devices, layout, limits
 
 
 def config() -> tuple[object, ...]:

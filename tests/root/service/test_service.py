@@ -54,7 +54,8 @@ def outer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[paths.Container]
         raise
     _furnish(Path(one.rootfs))
     with open(one.config, "a", encoding="utf-8") as config:  # containers inside are its right
-        config.write("lxc.cap.drop =\nlxc.cgroup.devices.allow = a\nlxc.mount.auto =\nlxc.mount.auto = proc:rw sys:rw\n")
+        config.write("lxc.cap.drop =\nlxc.cgroup.devices.allow = a\nlxc.cgroup2.devices.allow = a\n")
+        config.write("lxc.mount.auto =\nlxc.mount.auto = proc:rw sys:rw\n")
     [(_container, error, _warnings)] = runtime.start([one], 60)
     assert error is None, error
     wait.wait(one, ["systemd"], 120)

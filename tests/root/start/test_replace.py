@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, query
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
 pytestmark = pytest.mark.usefixtures("only_ours")
@@ -85,6 +88,24 @@ class Queries(threading.Thread):
                 self.refused.append(repr(error))
             self.asked += 1
             time.sleep(0.002)
+
+
+def test_the_next_one_knows_which_devices_were_allowed(make_box, collection):
+    hierarchies.need(2, alone=True)
+    box = make_box("r1", "lxc.cgroup2.devices.deny = a", "lxc.cgroup2.devices.allow = c *:* m", "lxc.cgroup2.devices.allow = c 1:3 rw")
+    box.start()
+
+    def said(minor: int) -> bytes:
+        node = f"/tmp/{minor}"
+        script = f"[ -e {node} ] || busybox mknod {node} c 1 {minor}; : < {node}"
+        return attach(box.container, AttachRequest(["sh", "-c", script], timeout=20)).stderr.rpartition(b": ")[2]
+
+    client.add_bpf_device(box.container, BpfDevice("c", 1, 5, "r", True))
+    collection(NEWER, errors="NEWER = True")
+    assert runtime.ensure_monitor()["collection"] == NEWER
+    assert said(5) == b"" and said(7) == b"Operation not permitted\n", "the program stays where it was"
+    client.add_bpf_device(box.container, BpfDevice("c", 1, 9, "r", True))
+    assert said(9) == said(5) == said(3) == b"" and said(7) == b"Operation not permitted\n"
 
 
 def inits(boxes) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup import layout, limits
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroup_bpf, cgroupfs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.cgroupfs import Hierarchy
 
 LEGACY = (("cpuset",), ("cpu", "cpuacct"), ("memory",), ("name=systemd",))
@@ -186,6 +186,9 @@ def test_find(host) -> None:  # type: ignore[no-untyped-def]
     assert seen("blkio") is None
     assert layout.find([one for one in made if one.version == 1], "").controllers == ("cpuset",)  # type: ignore[union-attr]
     assert layout.find([], "memory") is None
+    assert layout.find(made, "devices") is None, "which has files of its own where there is version 1"
+    unified = [one for one in made if one.version == 2]
+    assert layout.find(unified, "devices") == unified[0] and layout.find([], "devices") is None
 
 
 def test_back_from_a_message(host) -> None:  # type: ignore[no-untyped-def]
@@ -202,12 +205,15 @@ def test_limits_by_version(host, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert (tmp_path / "memory/lxc.payload.u1/memory.limit_in_bytes").read_text() == "64M"
 
 
-def test_limits_of_a_unified_host(host, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_limits_of_a_unified_host(host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     text = "lxc.cgroup.memory.limit_in_bytes = 64M\nlxc.cgroup2.memory.max = 32M\nlxc.cgroup2.devices.deny = a\n"
     host("unified")
+    attached = []
+    monkeypatch.setattr(cgroup_bpf, "attach", lambda directory, program: attached.append((directory, program)))
     warnings = limits.apply(parser.loads(text), layout.create(EMPTY, "u1"))
+    assert attached == [(str(tmp_path / "unified/lxc.payload.u1"), cgroup_bpf.instructions(False, []))]
     assert (tmp_path / "unified/lxc.payload.u1/memory.max").read_text() == "32M"
-    assert [warning.split(" has ")[0] for warning in warnings] == ["lxc.cgroup.memory.limit_in_bytes", "lxc.cgroup2.devices.deny"]
+    assert [warning.split(" has ")[0] for warning in warnings] == ["lxc.cgroup.memory.limit_in_bytes"]
 
 
 def test_limits_of_a_hybrid_host_go_where_the_controller_is(host, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -217,6 +223,16 @@ def test_limits_of_a_hybrid_host_go_where_the_controller_is(host, tmp_path: Path
     assert [warning.split(" has ")[0] for warning in warnings] == ["lxc.cgroup.pids.max", "lxc.cgroup2.memory.max"]
     assert (tmp_path / "memory/lxc.payload.u1/memory.limit_in_bytes").read_text() == "64M"
     assert (tmp_path / "unified/lxc.payload.u1/pids.max").read_text() == "7"
+
+
+@pytest.mark.parametrize("kind", ["legacy", "hybrid"])
+def test_where_there_is_version_1_its_controller_has_the_devices(host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(cgroup_bpf, "attach", lambda *_arguments: pytest.fail("nothing is to be attached"))
+    found = host(kind)
+    found.append(Hierarchy(("devices",), str(tmp_path / "devices"), 1))
+    (tmp_path / "devices").mkdir()
+    limits.apply(parser.loads("lxc.cgroup.devices.deny = a\nlxc.cgroup2.devices.deny = b 8:0 rwm\n"), layout.create(EMPTY, "u1"))
+    assert (tmp_path / "devices/lxc.payload.u1/devices.deny").read_text() == "a"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import tty
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup import devices
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroup_bpf, tty
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.cgroup_bpf import Device
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import answers, places
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
@@ -134,6 +136,48 @@ def test_only_unified_gives_its_descriptor_by_17_and_20(host: Host) -> None:
         assert response.ret == 0 and len(fds) == 1
         os.close(fds[0])
     assert host.ask(23, payloads.CgroupCtx().pack())[1][:12] == struct.pack("@iII", 2, 3, 1)
+
+
+def test_device_rules_are_changed_on_unified_hosts_and_of_what_is_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[tuple[str, bytes]] = []
+    monkeypatch.setattr(cgroup_bpf, "replace", lambda directory, program: put.append((directory, program)))
+    host.record.cgroups = host.record.cgroups[1:]
+    host.record.pairs = [*PAIRS, ["lxc.cgroup2.devices.deny", "a"], ["lxc.cgroup2.devices.allow", "c 1:3 rwm"]]
+    allow_zero = payloads.BpfDevice("c", 1, 5, "rw", True).pack()
+    host.record.state = State.STARTING
+    assert host.ret(14, allow_zero) == -errno.EBUSY and put == []
+    host.record.state, host.record.touched = State.RUNNING, False
+    null, zero = Device("c", 1, 3, "rwm"), Device("c", 1, 5, "rw")
+    assert host.ret(14, allow_zero) == 0
+    assert put == [(host.record.cgroup_list()[0].directory, cgroup_bpf.instructions(False, [null, zero]))] and host.record.touched
+    assert host.ret(14, payloads.BpfDevice("c", 1, 3, "rwm", False).pack()) == 0
+    assert put[-1][1] == cgroup_bpf.instructions(False, [zero]) and host.record.device_rules == devices.Rules(False, (zero,))
+    host.record.fresh()
+    assert host.record.device_rules is None, "a reboot begins with those of the config"
+
+
+def test_who_has_no_device_rules_may_do_all_but_what_is_denied_later(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[bytes] = []
+    monkeypatch.setattr(cgroup_bpf, "replace", lambda _directory, program: put.append(program))
+    host.record.cgroups = host.record.cgroups[1:]
+    assert (
+        host.ret(14, payloads.BpfDevice("c", 1, 5, "rw", True).pack())
+        == host.ret(14, payloads.BpfDevice("b", 8, 0, "rwm", False).pack())
+        == 0
+    )
+    assert put == [cgroup_bpf.instructions(True, []), cgroup_bpf.instructions(True, [Device("b", 8, 0, "rwm")])]
+
+
+def test_device_rules_that_the_kernel_refuses_are_not_remembered(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(directory: str, _program: bytes) -> None:
+        raise OSError(errno.E2BIG, "Argument list too long", directory)
+
+    monkeypatch.setattr(cgroup_bpf, "replace", refuse)
+    host.record.cgroups = host.record.cgroups[1:]
+    rule = payloads.BpfDevice("b", 8, 0, "rwm", False).pack()
+    assert host.ret(14, rule) == -errno.E2BIG and host.record.device_rules is None
+    host.record.pairs = [["lxc.cgroup2.devices.allow", "/dev/nonesuch rw"]]
+    assert host.ret(14, rule) == -errno.EINVAL
 
 
 @pytest.mark.parametrize("command", [Command.FREEZE, Command.UNFREEZE])

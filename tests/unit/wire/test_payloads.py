@@ -46,7 +46,20 @@ def test_fields_stand_where_c_puts_them():
     assert payloads.CgroupCtx(2, 0, 1).pack()[:12] == struct.pack("=iII", 2, 0, 1)
 
 
-@pytest.mark.parametrize("data", [b"d" + b"\0" * 39, b"c\0\0\0" + b"\0" * 8 + b"rx\0\0" + b"\0" * 24])
+def test_every_device_needs_no_access():
+    assert payloads.BpfDevice.unpack(payloads.BpfDevice("a", -1, -1, "", False).pack()).access == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"d" + b"\0" * 39,
+        b"c\0\0\0" + b"\0" * 8 + b"rx\0\0" + b"\0" * 24,
+        payloads.BpfDevice("c", 1, 3, "", True).pack(),
+        payloads.BpfDevice("c", -2, 3, "r", True).pack(),
+        payloads.BpfDevice("c", 1, -2, "r", True).pack(),
+    ],
+)
 def test_a_device_rule_of_nonsense_is_refused(data):
     with pytest.raises(ProtocolError):
         payloads.BpfDevice.unpack(data)

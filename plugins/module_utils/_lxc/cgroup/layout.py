@@ -182,8 +182,13 @@ def kill(cgroups: Iterable[Cgroup]) -> None:
 
 
 def find(cgroups: Iterable[Cgroup], controller: str) -> Cgroup | None:
-    """The one that a controller's files are in; "" asks for the unified one, else the first."""
+    """The one that a controller's files are in; "" asks for the unified one, else the first.
+
+    Devices have no files in version 2: where it is alone its cgroup has the program.
+    """
     listed = list(cgroups)
+    if controller == "devices" and kind(listed) == UNIFIED:
+        return listed[0]
     for cgroup in listed:
         if controller in cgroup.controllers or (not controller and cgroup.version == 2):
             return cgroup

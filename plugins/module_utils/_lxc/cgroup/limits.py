@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`lxc.cgroup.*` and `lxc.cgroup2.*`: values written to the container's cgroups before its init runs, devices last.
 
-Order matters for device rules: `deny = a` first, then what is allowed (kernel document cgroup-v1/devices.rst).
+Order matters for device rules: `deny = a` first, then what is allowed (kernel document cgroup-v1/devices.rst). Version 1's
+controller is written to; where version 2 is alone the rules are a program (`devices.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from ..config.model import Config
 from ..errors import StepError
 from ..kernel import cgroupfs
+from . import devices
 from .layout import UNIFIED, Cgroup, find, kind
 
 # Words below lxc.cgroup. that say where the cgroup is, not what is written into it.
@@ -29,16 +31,19 @@ def apply(config: Config, cgroups: list[Cgroup]) -> list[str]:
     plain += [(2, key, value) for key, value in _settings(config, "lxc.cgroup2.")]
     plain.sort(key=lambda setting: setting[1].startswith("devices."))
     versions = {cgroup.version for cgroup in cgroups}
+    is_unified = kind(cgroups) == UNIFIED
     for version, key, value in plain:
         name = f"lxc.cgroup{'2' if version == 2 else ''}.{key}"
+        if key.startswith("devices.") and (is_unified or (version == 2 and 2 in versions)):
+            continue
         if version not in versions:
             warnings.append(f"{name} has no effect: this host has no cgroup v{version} hierarchy")
-        elif version == 2 and key.startswith("devices."):
-            warnings += [f"{name} has no effect: device rules of cgroup v2 are not applied"] if kind(cgroups) == UNIFIED else []
         elif _is_elsewhere(cgroups, version, key.split(".")[0]):
             warnings.append(f"{name} has no effect: here the {key.split('.')[0]} controller is one of cgroup v{3 - version}")
         else:
             _write([cgroup for cgroup in cgroups if cgroup.version == version], key, value, name)
+    if is_unified:
+        warnings += devices.apply(config, cgroups[0].directory)
     return list(dict.fromkeys(warnings))
 
 

@@ -9,6 +9,7 @@ again, in pages of its own.
 
 from __future__ import annotations
 
+from ..cgroup import devices
 from ..config import parser
 from ..kernel import mount
 from ..network import base, types
@@ -44,6 +45,9 @@ lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,size=1m,create=dir 0 0
 lxc.cap.drop = sys_module mac_admin mac_override sys_time
 lxc.cgroup.devices.deny = a
 lxc.cgroup2.memory.max = 1073741824
+lxc.cgroup2.devices.deny = a
+lxc.cgroup2.devices.allow = c 1:3 rwm
+lxc.cgroup2.devices.allow = b *:* m
 lxc.prlimit.nofile = 1024:4096
 lxc.sysctl.net.ipv4.ip_forward = 1
 lxc.time.offset.boot = 1s
@@ -70,6 +74,7 @@ def rehearse() -> None:
         unapplied.warnings(config)
         namespaces.own(config, types.shares_host(config.networks))
         init.intend(config, hooks.environment(_CONTAINER, config, "/"))
+        devices.program(devices.wanted(config)[0] or devices.Rules())
         clocks.nanoseconds(config.get("lxc.time.offset.boot"), "lxc.time.offset.boot")
         automounts.parse(config.get_list("lxc.mount.auto"))
         for entry in mounts.entries(config):

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from ..cgroup import layout
+from ..cgroup import devices, layout
 from ..config import items, parser
+from ..errors import LxcError
 from ..kernel import tty
 from ..lifecycle import fifo
 from ..wire import payloads, protocol
@@ -171,10 +172,31 @@ def _window(_client: Client, _request: Request, _payload: bytes) -> None:
     """The window's size: no version of LXC sends or answers it."""
 
 
-def _bpf_device(_client: Client, _request: Request, payload: bytes) -> Answer:
-    """Not possible where devices are no BPF program of ours."""
-    payloads.BpfDevice.unpack(payload)
-    return Answer(-errno.EPERM)
+def _bpf_device(client: Client, _request: Request, payload: bytes) -> Answer:
+    """Unified hosts only; elsewhere there is a file to write to. Who has no rules at all may do everything."""
+    asked = payloads.BpfDevice.unpack(payload)
+    record = client.record
+    cgroups = record.cgroup_list()
+    if layout.kind(cgroups) != layout.UNIFIED:
+        return Answer(-errno.EPERM)
+    if record.state not in _UP:
+        return Answer(-errno.EBUSY)
+    try:
+        before = _device_rules(record)
+    except LxcError:  # a rule that names a node of the host's, which has gone
+        return Answer(-errno.EINVAL)
+    rules = devices.change(before, devices.Device(asked.type, asked.major, asked.minor, asked.access), asked.allow)
+    devices.replace(cgroups[0].directory, rules)
+    record.device_rules, record.touched = rules, True
+    return Answer()
+
+
+def _device_rules(record: Record) -> devices.Rules:
+    """Those that hold now: as they were changed last, or as its start had them."""
+    if record.device_rules is not None:
+        return record.device_rules
+    config = parser.from_pairs(record.config_pairs(), record.container.config)
+    return devices.wanted(config)[0] or devices.Rules()
 
 
 def _state(client: Client, _request: Request, _payload: bytes) -> Answer:

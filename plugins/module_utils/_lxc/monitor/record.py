@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
+from ..cgroup.devices import Rules
 from ..cgroup.layout import Cgroup, from_fields
 from ..errors import LxcError
 from ..lifecycle import ledger
@@ -72,6 +73,7 @@ class Record:
         self.flags = 0
         self.pairs: list[list[str]] = []
         self.cgroups: list[list[Any]] = []
+        self.device_rules: Optional[Rules] = None  # None: those of the config
         self.links: list[list[Any]] = []
         self.namespaces: dict[str, int] = {}
         self.warnings: list[str] = []

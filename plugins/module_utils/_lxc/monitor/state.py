@@ -13,6 +13,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from ..cgroup import devices
 from ..kernel import process
 from ..paths import Container, container
 from ..wire.protocol import State
@@ -37,6 +38,7 @@ def describe(record: Record) -> dict[str, object]:
         "flags": record.flags,
         "config": record.pairs,
         "cgroups": record.cgroups,
+        "devices": record.device_rules,
         "links": list(record.links),
         "namespaces": list(record.namespaces),
         "ttys": len(record.tty_fds),
@@ -89,6 +91,7 @@ def restore(entry: Mapping[str, Any], fds: Mapping[str, int]) -> Record:
     record.flags = int(entry.get("flags", 0))
     record.pairs = [list(pair) for pair in entry.get("config", [])]
     record.cgroups, record.links = list(entry.get("cgroups", [])), list(entry.get("links", []))
+    record.device_rules = devices.from_fields(entry["devices"]) if entry.get("devices") else None
     record.warnings = list(entry.get("warnings", []))
     record.log_file, record.log_level = entry.get("log", ["", ""])
     record.pidfd, record.devpts_fd = fds.get("init", -1), fds.get("devpts", -1)

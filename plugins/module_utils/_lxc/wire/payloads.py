@@ -127,6 +127,6 @@ class BpfDevice(NamedTuple):
     def unpack(cls, data: bytes) -> BpfDevice:
         kind, major, minor, access, allow = unpack_struct(_BPF_DEVICE, data, "A device rule")
         letters = access.split(b"\0", 1)[0]
-        if kind not in (b"a", b"b", b"c") or letters.strip(b"rwm"):
-            raise ProtocolError("A device rule is of no known type or access")
+        if kind not in (b"a", b"b", b"c") or letters.strip(b"rwm") or (kind != b"a" and not letters) or min(major, minor) < -1:
+            raise ProtocolError("A device rule is of no known type, number or access")
         return cls(kind.decode("ascii"), major, minor, letters.decode("ascii"), bool(allow))

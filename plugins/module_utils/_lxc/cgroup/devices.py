@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device rules where cgroup v2 is alone: `lxc.cgroup2.devices.allow` and `.deny`, made into one BPF program for the container's cgroup.
+
+They mean what version 1's controller makes of them (kernel document cgroup-v1/devices.rst): `a` allows or denies everything and
+forgets what was said before; what follows are exceptions. Where a host has version 1 too, its controller is written to (`limits.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from typing import NamedTuple, Optional
+
+from ..config.model import Config
+from ..errors import StepError
+from ..kernel import cgroup_bpf
+from ..kernel.cgroup_bpf import Device
+
+__all__ = ["Device", "Rules", "apply", "change", "from_fields", "program", "replace", "wanted"]
+
+_V1, _V2 = "lxc.cgroup.", "lxc.cgroup2."
+_KEYS = {"devices.allow": True, "devices.deny": False}
+_EVERY = -1
+_LETTERS = "rwm"
+_LARGEST = 2**31 - 1
+_EXPECTED = "expected `a`, or `b` or `c`, MAJOR:MINOR with * for any, and some of rwm"
+_HINT = "The kernel needs CONFIG_CGROUP_BPF; without the rules root in the container could open any device of the host"
+
+
+class Rules(NamedTuple):
+    """What has no exception is allowed, or is not."""
+
+    allow: bool = True
+    exceptions: tuple[Device, ...] = ()
+
+
+def change(rules: Rules, device: Device, allow: bool) -> Rules:
+    """The rules after one more: a new exception, more of an old one, or less of it."""
+    if device[:3] == ("a", _EVERY, _EVERY) and set(device.access) in (set(), set(_LETTERS)):
+        return Rules(allow)
+    known = {one[:3]: one.access for one in rules.exceptions}
+    before, named = set(known.get(device[:3], "")), set(device.access)
+    after = before | named if allow != rules.allow else before - named
+    known[device[:3]] = "".join(letter for letter in _LETTERS if letter in after)
+    return Rules(rules.allow, tuple(Device(*numbers, access) for numbers, access in known.items() if access))
+
+
+def wanted(config: Config) -> tuple[Optional[Rules], list[str]]:
+    """The rules of a config, None for none, with warnings.
+
+    LXC obeys the keys of version 2 alone. A config that has only those of version 1 would leave every device of the host open
+    here, which it does not want: they are taken for the others.
+    """
+    theirs, ours = _settings(config, _V1), _settings(config, _V2)
+    if not ours:
+        note = f"{_V1}devices.* is taken for {_V2}devices.*, of which there is none: under lxc-start it has no effect on this host"
+        return (_reduce(_V1, theirs), [note]) if theirs else (None, [])
+    # A config for any host says it twice, as what our containers include does; of that there is nothing to say.
+    alone = [f"{_V1}{key} = {value}" for key, value in theirs if (key, value) not in ours]
+    return _reduce(_V2, ours), [f"{line} has no effect: on this host {_V2}devices.* count" for line in alone]
+
+
+def _settings(config: Config, prefix: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in config.prefix(prefix) if key.startswith("devices.")]
+
+
+def _reduce(prefix: str, settings: Iterable[tuple[str, str]]) -> Rules:
+    """What comes first says which kind of list it is, as with LXC: one that allows something begins with nothing allowed."""
+    rules: Optional[Rules] = None
+    for key, value in settings:
+        device, allow = _parse(prefix, key, value)
+        rules = change(Rules(not allow) if rules is None else rules, device, allow)
+    return rules or Rules()
+
+
+def _parse(prefix: str, key: str, value: str) -> tuple[Device, bool]:
+    """Raises StepError for what is no rule."""
+    name = f"{prefix}{key} = {value}"
+    allow = _KEYS.get(key)
+    if allow is None:
+        raise StepError("cgroup", "Set", name, text="there are devices.allow and devices.deny")
+    try:
+        return _device(value, allow), allow
+    except ValueError:
+        raise StepError("cgroup", "Set", name, text=_EXPECTED) from None
+    except OSError as error:
+        raise StepError.from_os("cgroup", "Set", name, error) from error
+
+
+def _device(value: str, may_be_path: bool) -> Device:
+    """`a`, or three words; LXC takes a node of the host's too, with its access. Raises ValueError."""
+    if value.strip() == "a":
+        return Device("a", _EVERY, _EVERY, _LETTERS)
+    if may_be_path and value.startswith("/"):
+        path, access = value.split()
+        node = os.stat(path)
+        kind = "b" if stat.S_ISBLK(node.st_mode) else "c" if stat.S_ISCHR(node.st_mode) else ""
+        numbers = (os.major(node.st_rdev), os.minor(node.st_rdev))
+    else:
+        kind, pair, access = value.split()
+        major, minor = pair.split(":")
+        numbers = (_number(major), _number(minor))
+    if kind not in ("a", "b", "c") or set(access) - set(_LETTERS):
+        raise ValueError(value)
+    return Device(kind, *numbers, access)
+
+
+def _number(word: str) -> int:
+    if word == "*":
+        return _EVERY
+    if not (word.isascii() and word.isdigit()) or int(word) > _LARGEST:
+        raise ValueError(word)
+    return int(word)
+
+
+def program(rules: Rules) -> bytes:
+    return cgroup_bpf.instructions(rules.allow, rules.exceptions)
+
+
+def apply(config: Config, directory: str) -> list[str]:
+    """To a new container's cgroup, before its init runs; returns warnings."""
+    rules, warnings = wanted(config)
+    if rules is not None:
+        try:
+            cgroup_bpf.attach(directory, program(rules))
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise StepError("cgroup", "Attach the device rules to", directory, error.errno or 0, text, hint=_HINT) from error
+    return warnings
+
+
+def replace(directory: str, rules: Rules) -> None:
+    """Others for a running container. Raises OSError."""
+    cgroup_bpf.replace(directory, program(rules))
+
+
+def from_fields(fields: list[object]) -> Rules:
+    """Back from the lists that rules become in the ledger. Raises TypeError or ValueError for what is no such thing."""
+    allow, exceptions = fields
+    if not isinstance(exceptions, list):
+        raise TypeError("exceptions are a list")
+    return Rules(bool(allow), tuple(Device(str(kind), int(major), int(minor), str(access)) for kind, major, minor, access in exceptions))
