@@ -278,6 +278,7 @@ options:
       - A dictionary of cgroup files to values, with the names of cgroup v1 or v2, such as C(memory.max).
       - A name that both versions have is written for both. What is said for the version that the host does not use has no effect there,
         and a warning at each start says so.
+      - C(devices.allow) and C(devices.deny) are lists of rules such as C(c 10:237 rwm), which are applied with both versions.
     type: dict
   apparmor_profile:
     description:

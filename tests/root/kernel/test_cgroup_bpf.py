@@ -92,6 +92,12 @@ def test_one_takes_the_place_of_ours_and_of_no_other(directory, said):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("allow", [False, True])
+def test_an_exception_can_be_of_everything(directory, said, allow):
+    cgroup_bpf.attach(directory, instructions(allow, [Device("a", -1, -1, "rwm"), ZERO]))
+    assert said(NULL, os.O_RDWR) == (errno.EPERM if allow else 0)
+
+
 def test_it_can_be_as_long_as_one_likes(directory, said):
     cgroup_bpf.attach(directory, instructions(False, [Device("c", 9, minor, "rw") for minor in range(1000)] + [NULL]))
     assert said(NULL, os.O_RDWR) == 0 and said(ZERO, os.O_RDWR) == errno.EPERM

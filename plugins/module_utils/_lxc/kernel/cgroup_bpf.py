@@ -30,6 +30,7 @@ _LOG_SIZE = 1 << 16
 
 _KINDS = {"b": 1, "c": 2}
 _ACCESS = {"m": 1, "r": 2, "w": 4}
+_ANY = 7
 # Registers: the verdict, and what differs until it is known; the context, and what is worked with; the request.
 _R0, _R1, _HOW, _MAJOR, _MINOR = 0, 1, 2, 3, 4
 _LOAD, _SET, _MOVE, _AND, _OR, _XOR, _UNLESS, _IF, _EXIT = 0x61, 0xB7, 0xBC, 0x54, 0x4C, 0xA4, 0x15, 0x55, 0x95
@@ -63,9 +64,8 @@ def _exception(one: Device, allow: bool) -> list[bytes]:
     """
     mask = sum(_ACCESS[letter] for letter in set(one.access))
     kind = _KINDS.get(one.kind, 0)
-    # `_HOW` is the kind in the lower half, the access in the upper; of the 13 bits that are no access one is never set, but the
-    # verifier does not know, and does not take what follows for unreachable.
-    relevant = (0xFFFF if kind else 0) | (0 if allow else (0xFFFF & ~mask) << 16)
+    # `_HOW` is the kind in the lower half, the access in the upper: what is asked for and not allowed differs too.
+    relevant = (0xFFFF if kind else 0) | (0 if allow else (_ANY & ~mask) << 16)
     code = [_instruction(_MOVE, _R0, _HOW), _instruction(_XOR, _R0, value=kind), _instruction(_AND, _R0, value=relevant)]
     for register, value in ((_MAJOR, one.major), (_MINOR, one.minor)):
         if value >= 0:
