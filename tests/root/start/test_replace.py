@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -323,3 +324,26 @@ def test_a_signal_to_end_that_comes_before_the_new_loop_is_obeyed(inherited, hel
     runtime.ensure_monitor()
     assert inits(boxes) == before and {box.state for box in boxes} == {State.RUNNING}
     os.kill(orphan, signal.SIGKILL)
+
+
+def open_file_limits(facts: dict[str, object]) -> set[bool]:
+    """Whether the soft one is the hard one, of the monitor and of its keeper."""
+    limits = [resource.prlimit(int(str(facts[who])), resource.RLIMIT_NOFILE) for who in ("pid", "keeper")]
+    return {soft == hard for soft, hard in limits}
+
+
+def test_the_monitor_and_its_keeper_may_open_as_many_files_as_they_can(collection):
+    """Whatever the task allowed itself that began them, and process 1: a container takes 8 to 12."""
+    runtime.stop_monitor()
+    bounds = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in (0, 1)}
+    for pid, (_soft, hard) in bounds.items():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        began = runtime.ensure_monitor()
+        assert open_file_limits(began) == {True}
+        collection(NEWER)
+        replaced = runtime.ensure_monitor()
+    finally:
+        for pid, limits in bounds.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert replaced["collection"] == NEWER and open_file_limits(replaced) == {True}
