@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -14,11 +16,11 @@ from pathlib import Path
 
 import hierarchies
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, query
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, host, presence, query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 
@@ -255,3 +257,127 @@ def test_a_start_that_is_under_way_is_waited_for(make_box, tmp_path, collection,
     starting.join(30)
     replacing.join(30)
     assert facts[0]["collection"] == NEWER and box.state == State.RUNNING
+
+
+class Held:
+    """A replacement whose new program waits: the keeper is between execve(2) and its loop until `go`. Without one all goes on."""
+
+    def __init__(self, tmp_path: Path, collection, until) -> None:  # type: ignore[no-untyped-def]
+        self.place, self.collection, self.until = tmp_path, collection, until
+        self.thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        wait = f"""
+import os, sys, time
+if sys.argv[-2:-1] == ["keep"]:
+    open("{self.place}/between", "w").close()
+    while not os.path.exists("{self.place}/go"):
+        time.sleep(0.01)
+"""
+        self.collection(NEWER, monitor__main=wait)
+        message = {"collection": NEWER, "command": runtime.command(runtime.persist())}
+
+        def ask() -> None:
+            with contextlib.suppress(LxcError):  # of a monitor that was told to end
+                host.request("replace", message, timeout=60)
+
+        self.thread = threading.Thread(target=ask, daemon=True)
+        self.thread.start()
+        self.until((self.place / "between").exists, "the keeper has become the new program")
+
+    def go(self) -> None:
+        (self.place / "go").touch()
+        if self.thread is not None:
+            self.thread.join(60)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "replaced"])
+def held(request: pytest.FixtureRequest, tmp_path: Path, collection, until) -> Held:  # type: ignore[no-untyped-def]
+    held = Held(tmp_path, collection, until)
+    if not request.param:
+        held.begin = lambda: None  # type: ignore[method-assign]
+    return held
+
+
+@pytest.fixture
+def inherited(make_box, tmp_path, until):  # type: ignore[no-untyped-def]
+    """Three containers, and a process that a hook has left behind, of which only the keeper will hear how they end."""
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\nsleep 600 < /dev/null > /dev/null 2>&1 &\necho $! > {tmp_path}/orphan\n")
+    hook.chmod(0o755)
+    boxes = [make_box("again"), make_box("off"), make_box("stays", f"lxc.hook.pre-start = {hook}")]
+    boxes[0].init("[ -e /tmp/booted ] && touch /tmp/again; touch /tmp/booted")
+    boxes[1].init("trap '/bin/poweroff -f' USR1; touch /tmp/booted")
+    for box in boxes:
+        box.start()
+    for box in boxes[:2]:
+        until((box.root / "tmp/booted").exists, "init has come so far")
+    old = host.request("hello")
+    os.kill(int(old["pid"]), signal.SIGKILL)
+    until(lambda: host.request("hello")["pid"] != old["pid"], "another has taken its place")
+    orphan = int((tmp_path / "orphan").read_text())
+    for pid in (orphan, *(box.pid for box in boxes)):
+        assert process.parent(pid) == old["keeper"]
+    return boxes, orphan
+
+
+def test_what_ends_before_the_new_loop_is_heard_by_it(inherited, held, until):
+    """A reboot is one and a poweroff is one, and no zombie is left."""
+    boxes, orphan = inherited
+    again, off, stays = boxes
+    pids = [box.pid for box in boxes]
+    log = Path(paths.MONITOR_LOG)
+    written = log.stat().st_size
+    held.begin()
+    for pid, number in zip((*pids[:2], orphan), (signal.SIGINT, signal.SIGUSR1, signal.SIGKILL)):
+        os.kill(pid, number)
+        until(lambda pid=pid: not process.alive(pid), "it has ended")
+        assert held.thread is None or os.path.exists(f"/proc/{pid}"), "nobody has reaped it"
+    held.go()
+    until((again.root / "tmp/again").exists, "it has booted a second time")
+    until(lambda: again.state == State.RUNNING and off.state == State.STOPPED, "one runs, one is down")
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in (*pids[:2], orphan)), "all were reaped")
+    assert again.pid != pids[0] and stays.pid == pids[2]
+    assert b"how is not known" not in log.read_bytes()[written:]
+    assert held.thread is None or host.request("hello")["collection"] == NEWER
+
+
+def test_a_signal_to_end_that_comes_before_the_new_loop_is_obeyed(inherited, held, until):
+    """As ever: the two are gone, the containers run on, and the next task takes them over."""
+    boxes, orphan = inherited
+    before = inits(boxes)
+    facts = host.request("hello")
+    keeper = int(facts["keeper"])
+    held.begin()
+    os.kill(keeper, signal.SIGTERM)
+    if held.thread is not None:
+        until(lambda: int(process.status(keeper)["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1, "it waits")
+    held.go()
+    until(lambda: not process.alive(keeper) and not process.alive(int(facts["pid"])), "both have ended")
+    assert presence.orphaned()
+    runtime.ensure_monitor()
+    assert inits(boxes) == before and {box.state for box in boxes} == {State.RUNNING}
+    os.kill(orphan, signal.SIGKILL)
+
+
+def open_file_limits(facts: dict[str, object]) -> set[bool]:
+    """Whether the soft one is the hard one, of the monitor and of its keeper."""
+    limits = [resource.prlimit(int(str(facts[who])), resource.RLIMIT_NOFILE) for who in ("pid", "keeper")]
+    return {soft == hard for soft, hard in limits}
+
+
+def test_the_monitor_and_its_keeper_may_open_as_many_files_as_they_can(collection):
+    """Whatever the task allowed itself that began them, and process 1: a container takes 8 to 12."""
+    runtime.stop_monitor()
+    bounds = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in (0, 1)}
+    for pid, (_soft, hard) in bounds.items():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        began = runtime.ensure_monitor()
+        assert open_file_limits(began) == {True}
+        collection(NEWER)
+        replaced = runtime.ensure_monitor()
+    finally:
+        for pid, limits in bounds.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert replaced["collection"] == NEWER and open_file_limits(replaced) == {True}

@@ -77,7 +77,7 @@ for fd in fds:
 numbers = (250, 248) if os.uname().machine == "x86_64" else (219, 217)
 libc.syscall(numbers[0], 1, b"odd", 0, 0, 0)  # keyctl: join a session keyring of its own
 assert libc.syscall(numbers[1], b"user", b"odd-key", b"secret", 6, -3) > 0  # add_key: into it, where who has the keyring finds it
-for namespace in (0x04000000, 0x08000000, 0x02000000, 0x00020000):  # uts, ipc, cgroup and mnt of its own
+for namespace in (0x04000000, 0x08000000, 0x02000000, 0x40000000, 0x00020000):  # uts, ipc, cgroup, net and mnt of its own
     assert libc.unshare(namespace) == 0
 socket.sethostname("odd")
 """
@@ -177,3 +177,17 @@ def test_a_monitor_that_brought_nothing_along_has_nothing_to_report():
 def test_a_namespace_that_is_not_that_of_process_1_is_named(in_child):
     flags = libc.CLONE_NEWUTS | libc.CLONE_NEWIPC | libc.CLONE_NEWNET
     assert in_child(environment._differences, flags) == [f"it is not in the {one} namespace of process 1" for one in ("net", "ipc", "uts")]
+
+
+def test_it_leaves_the_cgroup_of_who_began_it_before_anything_else(monkeypatch, tmp_path):
+    """What it does to be warm is its own already, and does not end with the task."""
+    runtime.stop_monitor()
+    seen = tmp_path / "seen"
+    files = dict(runtime.sources())
+    line = f"\nrehearse = lambda: open({str(seen)!r}, 'w').write(open('/proc/self/cgroup').read())\n"
+    files["lifecycle/rehearsal.py"] += line.encode()
+    monkeypatch.setattr(runtime, "sources", lambda: files)
+    pid = int(runtime.ensure_monitor()["pid"])
+    own = Path(f"/proc/{pid}/cgroup").read_text()
+    runtime.stop_monitor()
+    assert ":/hostkit-lxc.monitor\n" in own and seen.read_text() == own

@@ -50,6 +50,7 @@ class Keeper:
         self.statuses: dict[int, int] = {}
         self._unsent: list[dict[str, Any]] = []
         self._is_up, self._failures, self._began, self._due = bool(child), 0, time.monotonic(), 0.0
+        self._is_ending = False  # told to: also a monitor that wanted another in its place has none then
         process.become_subreaper()
         process.set_name("hostkit-keeper")
         self._wake_fds = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -81,6 +82,8 @@ class Keeper:
 
     def _spawn(self) -> None:
         ours, theirs = sockets.seqpacket_pair()
+        # One that is told to end before it has a loop hears it then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         pid = os.fork()
         if pid == 0:
             try:
@@ -91,13 +94,17 @@ class Keeper:
                 self.begin(theirs, self.held, self.statuses)
             finally:
                 os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         theirs.close()
         ours.setblocking(False)
         self.child, self.end, self._unsent, self._began = pid, ours, [], time.monotonic()
 
     def _wake(self) -> None:
         try:
-            if signal.SIGTERM in os.read(self._wake_fds[0], 4096) and self.child:
+            if signal.SIGTERM in os.read(self._wake_fds[0], 4096):
+                self._is_ending = True
+                if not self.child:
+                    os._exit(0)
                 os.kill(self.child, signal.SIGTERM)
         except BlockingIOError:
             return
@@ -119,8 +126,8 @@ class Keeper:
         if self.end is not None:
             self.end.close()
         self.child, self.end = 0, None
-        if code == 0 or not self._is_up:
-            os._exit(int(code != 0))
+        if code == 0 or self._is_ending or not self._is_up:
+            os._exit(int(code != 0 and not self._is_ending))
         is_steady = code == RESTART or time.monotonic() - self._began > _STEADY
         self._failures = 0 if is_steady else self._failures + 1
         self._due = time.monotonic() + (min(0.1 * 2**self._failures, _LONGEST) if self._failures > 1 else 0)

@@ -62,6 +62,7 @@ class Loop:
             signal.signal(number, lambda _number, _frame: None)
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         self.watch(read_fd, READ, lambda _events: self._on_signal(read_fd))
 
     def _on_signal(self, read_fd: int) -> None:

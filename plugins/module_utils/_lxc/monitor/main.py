@@ -51,12 +51,13 @@ def main(arguments: Sequence[str]) -> None:
     fd = int(number)
     facts = {"digest": digest, "collection": version, "python": sys.executable}
     try:
+        # Before anything else: what it uses and makes is its own. systemd has given a service one.
+        problems = layout.enter_own("hostkit-lxc.monitor") if mode == "start" else []
         _warm_up()
         if mode == "try":
             _try()
             return
-        # systemd has given a service a cgroup of its own.
-        problems = (layout.enter_own("hostkit-lxc.monitor") if mode == "start" else []) + environment.normalise()
+        problems += environment.normalise()
         for problem in problems:
             say(f"{problem}\n")
         begin: Begin = partial(_begin, {**facts, "problems": problems})
