@@ -35,6 +35,14 @@ _STEADY, _LONGEST = 10.0, 30.0  # seconds: a monitor that lived so long may be s
 Begin = Callable[[socket.socket, Held, "dict[int, int]"], None]
 
 
+class Promoted(BaseException):
+    """A monitor has become the keeper: it goes on as one at the bottom of the stack, which would else be deeper after each promotion."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        super().__init__()
+        self.keeper = keeper
+
+
 class Keeper:
     """`begin(end, held, statuses)` is what a forked child does as a monitor; `child` is one that runs already, talking by `end`."""
 
@@ -92,8 +100,11 @@ class Keeper:
                 for fd in self._wake_fds:
                     os.close(fd)
                 self.begin(theirs, self.held, self.statuses)
-            finally:
-                os._exit(1)
+            except Promoted:
+                raise
+            except BaseException as error:
+                say(f"{type(error).__name__}: {error}\n")
+            os._exit(1)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         theirs.close()
         ours.setblocking(False)

@@ -31,7 +31,7 @@ from . import environment, handover, state
 from .adopt import adopt
 from .answers import Actions
 from .handover import Held
-from .keeper import RESTART, Begin, Keeper
+from .keeper import RESTART, Begin, Keeper, Promoted
 from .link import Link
 from .loop import Loop, say
 from .record import Record
@@ -72,7 +72,18 @@ def main(arguments: Sequence[str]) -> None:
     gc.collect()
     libc.malloc_trim()  # up to 1 MiB that the imports needed for a while; each fork would copy its page tables
     gc.freeze()
-    keeper.run()
+    _run(keeper)
+
+
+def _run(keeper: Keeper) -> NoReturn:
+    """What the frames of a monitor hold that has become the keeper is only forgotten: to close its numbers would be to close others'."""
+    forgotten = []
+    while True:
+        try:
+            keeper.run()
+        except Promoted as promoted:
+            forgotten.append(promoted)
+            keeper = promoted.keeper
 
 
 def _claim() -> int:
@@ -186,9 +197,9 @@ class Monitor:
             self.supervisor.launchers.dismiss()
             self.supervisor.find_orphans()
             return
-        # What the monitor's objects hold is only forgotten here: the collector must not close numbers that are others' by now.
+        # What the monitor's objects hold is only forgotten here (`_run`): the collector must not close numbers that are others' by now.
         gc.disable()
         theirs.setblocking(False)
         keeper = Keeper(partial(_begin, self.facts), held, pid, theirs)
         process.close_all_but([0, 1, 2, *keeper.own_fds(), *handover.descriptors(held)])
-        keeper.run()
+        raise Promoted(keeper)
