@@ -16,37 +16,12 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import credentials, libc, mount_old
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import attach_child
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
-
-# What an audit hook may see between the container's mount namespace and the command.
-HARMLESS = {"os.chdir", "os.fork", "os.exec", "os.chmod", "os.chown", "ctypes.get_errno", "ctypes.set_errno", "ctypes.addressof"}
-_POISON = "open('/poisoned', 'w').close()\n"
+from hostile import HARMLESS, poison
 
 
 @pytest.fixture
 def container(containers):
     return containers.start()
-
-
-def poison(root):
-    """Everything that this interpreter could ask for, at the same places inside: modules, codecs, catalogues, NSS."""
-    for entry in {path for path in sys.path if path.startswith("/")}:
-        for name in (
-            "encodings/__init__",
-            "encodings/idna",
-            "encodings/utf_8",
-            "encodings/latin_1",
-            "traceback",
-            "linecache",
-            "pwd",
-            "ctypes/util",
-        ):
-            path = root / entry.lstrip("/") / f"{name}.py"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_POISON)
-    for directory in ("lib", "usr/lib", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64"):
-        (root / directory).mkdir(parents=True, exist_ok=True)
-        (root / directory / "libnss_files.so.2").write_bytes(b"\x7fELF poison")
-    (root / "etc/nsswitch.conf").write_text("passwd: poison\n")
 
 
 def test_nothing_of_the_containers_is_imported(container):

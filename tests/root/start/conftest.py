@@ -46,7 +46,7 @@ class Box:
         base.append("lxc.net.0.type = empty")
         keys = {line.partition("=")[0].strip() for line in lines}
         kept = [line for line in base if line.partition("=")[0].strip() not in keys]
-        Path(self.container.config).write_text("\n".join([*kept, *lines]) + "\n")
+        Path(self.container.config).write_bytes(os.fsencode("\n".join([*kept, *lines]) + "\n"))
 
     def init(self, first: str) -> None:
         path = self.root / "init"

@@ -142,8 +142,9 @@ def _exec(command: str, env: Mapping[str, str], write_fd: int, join_fd: int) -> 
         if join_fd >= 0:
             cgroupfs.join(join_fd)
         process.reset_signals()
-        null_fd = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null_fd, 0)
+        empty_fd, other_fd = os.pipe()  # /dev/null would be the container's own for a start hook: a FIFO, say, whose open waits for ever
+        os.close(other_fd)
+        os.dup2(empty_fd, 0)
         os.dup2(write_fd, 1)
         os.dup2(write_fd, 2)
         process.close_range(3)

@@ -44,8 +44,9 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     """Bring the container to RUNNING. Raises LxcError when it cannot; then nothing of init is left.
 
     `report(message, fds)` tells the monitor: {"warnings"}, {"config"}, {"cgroups"}, {"init"} with its pidfd, {"links"},
-    {"namespaces"} with their descriptors; {"running"} with {"terminals"} and theirs, and whether this process is as it was
-    before, and so may launch another ("free"), which is returned too. What is reported together is one turn of the monitor.
+    {"namespaces"} with their descriptors; {"waits"}, whether it only waits for programs of the user's; {"running"} with
+    {"terminals"} and theirs, and whether this process is as it was before, and so may launch another ("free"), which is
+    returned too. What is reported together is one turn of the monitor.
     """
     config = load(container, log)
     shares_network = types.shares_host(config.networks)
@@ -57,7 +58,8 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
     if hook_scope.runs_at_start(config):
         report(known, [])  # first: what a start has made that nobody hears of is not found either
         scope = hook_scope.make(container)
-        hooks.run("pre-start", config, env, log, scope=scope)
+        with _waiting(report, bool(config.hooks("pre-start"))):
+            hooks.run("pre-start", config, env, log, scope=scope)
         known = {}
     try:
         intent = init.intend(config, env)  # may fail, and nobody is told of the cgroups before the next report
@@ -70,6 +72,16 @@ def launch(container: Container, root_mount: str, report: Report, log: Log) -> b
         report({**known, "cgroups": [list(cgroup) for cgroup in cgroups]}, [])
         _start(plan, report, log)
     return _is_free(config)
+
+
+@contextmanager
+def _waiting(report: Report, is_waiting: bool) -> Iterator[None]:
+    """Programs of the user's take their time, and hardly any of the processors': another launcher may work meanwhile."""
+    if is_waiting:
+        report({"waits": True}, [])
+    yield
+    if is_waiting:
+        report({"waits": False}, [])
 
 
 @contextmanager
@@ -155,9 +167,11 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     config = plan.config
     # Without a network namespace of its own its interfaces would be those of whom it shares with.
     created = _links(plan, pid, report) if "net" in plan.namespaces else []
-    _run_scripts(plan, created, log)
+    with _waiting(report, any(network.script_up for network in config.networks)):
+        _run_scripts(plan, created, log)
     exchange.send({"created": [made for made in created if made]})
-    terminals, fds = exchange.receive("terminals")  # init is inside its root, and waits
+    with _waiting(report, any(config.hooks(kind) for kind in ("pre-mount", "mount", "autodev"))):
+        terminals, fds = exchange.receive("terminals")  # init is inside its root, and waits
     # For the hooks of its end; and with the network's namespace a pair is still there when its script.down runs.
     if config.hooks("stop") or config.hooks("post-stop") or any(network.script_down for network in config.networks):
         opened = namespace.open_all(pid, namespaces.in_order(plan.namespaces), pidfd)
@@ -166,10 +180,13 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])
-    hooks.run("start-host", config, plan.env, log, scope=plan.scope)
+    with _waiting(report, bool(config.hooks("start-host"))):
+        hooks.run("start-host", config, plan.env, log, scope=plan.scope)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
     exchange.send({"go": True})
-    for level, line in exchange.wait_for_exec():
+    with _waiting(report, bool(config.hooks("start"))):
+        logged = exchange.wait_for_exec()
+    for level, line in logged:
         log.write(level, line)
     return terminals, fds
 

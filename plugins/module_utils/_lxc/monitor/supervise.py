@@ -31,7 +31,7 @@ from .loop import READ, Loop, say
 from .record import Again, Record, Waiter
 
 _AUTO = 128 * 1024
-_LAUNCHERS = max(2, 2 * (os.cpu_count() or 1))
+_LAUNCHERS = max(2, 2 * (os.cpu_count() or 1))  # that work at once; those that wait for a hook are not counted
 _GRACE = 10.0  # seconds in which a keeper tells a wait status
 
 
@@ -50,6 +50,7 @@ class Supervisor:
         self.launchers = Launchers(loop, root_mount)
         self._queue: list[tuple[Record, float]] = []
         self._launching = 0
+        self._waiting: set[Record] = set()  # whose launchers wait for programs of the user's
         self.ending = Ending(self)
         loop.at_end_of_turn(self.save_all)
 
@@ -132,7 +133,7 @@ class Supervisor:
         if self._when_idle is not None and not self._launching:
             self.loop.later(0, self._when_idle)
             self._when_idle = None
-        while self._queue and self._launching < _LAUNCHERS and not self._paused:
+        while self._queue and self._launching - len(self._waiting) < _LAUNCHERS and not self._paused:
             record, timeout = self._queue.pop(0)
             self._launching += 1
             try:
@@ -196,6 +197,8 @@ class Supervisor:
             record.cgroups = message["cgroups"]
         if "link" in message:
             record.links.append(message["link"])
+        if "waits" in message:
+            self._note_wait(record, message["waits"])
         if "init" in message:
             self._adopt_init(record, message["init"], fds[0])
         if "terminals" in message:
@@ -212,6 +215,14 @@ class Supervisor:
             self.save(record)  # before anybody is told: another monitor must not take it for a start that failed
             record.settle()
         record.warnings += message.get("warnings", [])
+
+    def _note_wait(self, record: Record, waits: bool) -> None:
+        """A few hooks that sleep must not keep every other container of the host from starting."""
+        if waits:
+            self._waiting.add(record)
+            self._launch_next()
+        else:
+            self._waiting.discard(record)
 
     def _adopt_init(self, record: Record, pid: int, pidfd: int) -> None:
         record.init_pid, record.pidfd, record.init_inode = pid, pidfd, process.pidfd_inode(pidfd)
@@ -272,6 +283,7 @@ class Supervisor:
         """The launcher has ended, well or not, or is free for another container."""
         record.launcher_pid, record.touched = 0, True
         self._launching -= 1
+        self._waiting.discard(record)
         self._launch_next()
         if record.state == State.STARTING:
             text = f"the launcher ended with wait status {status} before the container ran"
