@@ -6,22 +6,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
 import re
+import select
 import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import freeze
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, connection, payloads, protocol
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice, CgroupCtx, CgroupFd
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.payloads import BpfDevice, CgroupCtx, CgroupFd, ConsoleLog
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
 from parity import Both, Side
 
@@ -67,6 +71,13 @@ def ask(container, command: int, payload: bytes = b"", data: int = 0) -> Said:
 
 TEXT = protocol.pack_text
 NONESUCH = TEXT("nonesuch")
+# Not so on a unified hierarchy. There LXC's monitor adds the rule to its BPF program, and ours, which has none, refuses; and LXC's
+# says RUNNING of what it has frozen itself, and ours FROZEN (test_unified.py).
+V1_ALONE: list[tuple[int, bytes, int]] = [
+    (Command.ADD_BPF_DEVICE_CGROUP, BpfDevice("c", 1, 3, "rw", True).pack(), 0),
+    (Command.ADD_BPF_DEVICE_CGROUP, BpfDevice("a", -1, -1, "rwm", False).pack(), 0),
+    *((command, b"", 1) for command in (Command.FREEZE, Command.GET_STATE, Command.UNFREEZE, Command.GET_STATE)),
+]
 # In this order. What 5.0.2 makes of a payload of the wrong form is left out: some of it ends its monitor.
 REQUESTS: list[tuple[int, bytes, int]] = [
     *((Command.GET_TTY_FD, b"", number) for number in (1, 0, 9, -1)),
@@ -82,10 +93,11 @@ REQUESTS: list[tuple[int, bytes, int]] = [
     (Command.ADD_STATE_CLIENT, payloads.pack_interest([State.STOPPED]), 0),
     (Command.ADD_STATE_CLIENT, b"short", 0),
     (Command.ADD_STATE_CLIENT, bytes(33), 0),
-    (Command.CONSOLE_LOG, payloads.ConsoleLog().pack(), 0),
+    (Command.CONSOLE_LOG, ConsoleLog().pack(), 0),
     *((command, b"", state) for state in (State.FROZEN, State.THAWED) for command in (Command.SERVE_STATE_CLIENTS, Command.GET_STATE)),
     (Command.SECCOMP_NOTIFY_ADD_LISTENER, b"", 0),
     (Command.ADD_BPF_DEVICE_CGROUP, b"short", 0),
+    *(V1_ALONE if hierarchies.has(1) else []),
     (Command.GET_CGROUP2_FD, b"", 0),
     (Command.GET_INIT_PIDFD, b"", 0),
     (Command.GET_LIMIT_CGROUP, NONESUCH, 0),
@@ -118,8 +130,43 @@ def test_each_request_is_answered_as_by_lxc(both: Both) -> None:
             body = (len(said.payload), said.payload[:12]) if command in STRUCTS else said.payload
             side.said.append((command, payload, data, said.ret, said.value if command in NUMBERS else 0, body, places, said.kept))
 
-    left_out = {Command.STOP, Command.FREEZE, Command.UNFREEZE}  # which have tests of their own
+    left_out = {Command.STOP} if hierarchies.has(1) else {Command.STOP, Command.FREEZE, Command.UNFREEZE}  # which have tests of their own
     assert {said[0] for said in both(scene)} >= set(range(27)) - left_out
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["without a log file", "with a log file"])
+@pytest.mark.parametrize("size", ["8KB", ""], ids=["a ring", "no ring"])
+def test_the_consoles_ring_is_read_and_emptied_as_by_lxc(both: Both, tmp_path: Path, size: str, log: bool) -> None:
+    """Every combination, each after a new line of the console's; then what is left of it, and what the log file has."""
+    path = tmp_path / "console.log"
+    orders = [ConsoleLog(*order) for order in itertools.product((False, True), (True, False), (0, 4, 9999), (False, True))]
+
+    def scene(side: Side) -> None:
+        if log:  # of the other starter's run
+            os.truncate(path, 0)
+        link, shown_fd, _number = client.tty_fd(side.container, 0)
+        with link, open(f"/proc/{side.pid}/root/dev/console", "wb", buffering=0, opener=no_terminal) as console:
+            for number, order in enumerate(orders):
+                console.write(b"line-%d\n" % number)
+                wait_for(shown_fd, b"line-%d\r" % number)  # the monitor had it in the ring by the time it was shown
+                for asked in (order, ConsoleLog()):
+                    side.said.append((order, asked, ask(side.container, Command.CONSOLE_LOG, asked.pack())._replace(value=0)))
+        os.close(shown_fd)
+        side.said.append(path.read_bytes() if path.exists() else None)
+
+    said = both(scene, [f"lxc.console.buffer.size = {size}"] * bool(size) + [f"lxc.console.logfile = {path}"] * log)
+    assert said[-1] == (b"".join(b"line-%d\r\n" % number for number in range(len(orders))) if log else None)
+
+
+def no_terminal(path: str, flags: int) -> int:
+    return os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOCTTY)
+
+
+def wait_for(fd: int, wanted: bytes) -> None:
+    said = b""
+    while wanted not in said:
+        assert select.select([fd], [], [], 20)[0], said
+        said += os.read(fd, 4096)
 
 
 FENCED = {0, 2, 11, 12, 14, 15, 16, 17, 18, 20, 21, 23, 24, 25}
@@ -135,7 +182,7 @@ def ask(command, payload):
     return [struct.unpack("@iiq", head)[0] if head else None, len(fds)]
 print(json.dumps({command: ask(command, bytes.fromhex(payload)) for command, payload in requests}))
 """
-PAYLOADS = {10: payloads.pack_interest([State.RUNNING]), 11: payloads.ConsoleLog().pack(), 14: BpfDevice("c", 1, 3, "rw", True).pack()}
+PAYLOADS = {10: payloads.pack_interest([State.RUNNING]), 11: ConsoleLog().pack(), 14: BpfDevice("c", 1, 3, "rw", True).pack()}
 PAYLOADS |= {7: TEXT("lxc.uts.name"), 23: CgroupCtx().pack(), 24: CgroupFd(controller="cpu").pack(), 25: CgroupFd(controller="cpu").pack()}
 
 

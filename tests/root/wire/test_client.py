@@ -96,7 +96,7 @@ def test_the_console_log(containers):
     os.close(master_fd)
     heard = b""
     for _attempt in range(1000):
-        heard = client.console_log(container, payloads.ConsoleLog(clear=False, read=True))
+        heard += client.console_log(container, payloads.ConsoleLog(clear=False, read=True))
         if b"from-init" in heard:
             break
     assert b"from-init" in heard

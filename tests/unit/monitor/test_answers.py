@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Optional
 
 import pytest
@@ -393,3 +394,24 @@ def test_the_oldest_that_said_nothing_makes_room(host: Host, monkeypatch: pytest
     host.server._make_room(host.record.clients, 3)
     assert idle[0].recv(1) == b"" and len(host.record.clients) == 3
     assert host.clients[0].fd >= 0, "one that waits for a state is not idle"
+
+
+# What of "0123456789" comes back, and what is left.
+LOGS = {
+    payloads.ConsoleLog(): (b"0123456789", b""),
+    payloads.ConsoleLog(read_max=4): (b"0123", b"456789"),
+    payloads.ConsoleLog(read_max=1 << 63): (b"0123456789", b""),
+    payloads.ConsoleLog(clear=True, read_max=4): (b"0123", b""),
+    payloads.ConsoleLog(read=False): (b"", b"0123456789"),
+    payloads.ConsoleLog(read=False, read_max=4, write_logfile=True): (b"", b"456789"),
+    payloads.ConsoleLog(read=False, clear=True): (b"", b""),
+}
+
+
+@pytest.mark.parametrize(("order", "said", "left"), [(order, *what) for order, what in LOGS.items()])
+def test_what_is_read_from_the_ring_is_no_longer_in_it(host: Host, order: payloads.ConsoleLog, said: bytes, left: bytes) -> None:
+    host.record.console = SimpleNamespace(buffer_size=16, ring=bytearray(b"0123456789"))  # type: ignore[assignment]
+    response, payload, _fds = host.ask(Command.CONSOLE_LOG, order.pack())
+    assert (response.ret, payload, host.record.console.ring) == (0, said, left)
+    host.record.console.ring.clear()
+    assert host.ret(Command.CONSOLE_LOG, order.pack()) == (-errno.ENODATA if order.read else 0)

@@ -95,6 +95,7 @@ def test_who_lets_us_wait_is_dropped_and_nobody_else(near: Near, clock: Any, is_
 
 def test_who_takes_a_long_answer_slowly_gets_it_whole(near: Near, clock: Any) -> None:
     link, got = near.connect(*SLOW["an unread answer"]), 0
+    assert not near.record.console.ring, "it is taken out by who reads it"
     while got < protocol.HEADER + LONG:
         clock.let_pass(9)
         data = link.recv(1 << 20)

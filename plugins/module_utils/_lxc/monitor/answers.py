@@ -245,18 +245,16 @@ def _state_client(client: Client, _request: Request, payload: bytes) -> Optional
 
 
 def _console_log(client: Client, _request: Request, payload: bytes) -> Answer:
+    """As LXC, what is read is taken out of the ring. So is what shall be written to the log file, where all of it stands already."""
     wanted = payloads.ConsoleLog.unpack(payload)
     console = client.record.console
     if console is None or not console.buffer_size:
         return Answer(-errno.EFAULT)
     if wanted.read and not console.ring:
         return Answer(-errno.ENODATA)
-    data = bytes(console.ring[: wanted.read_max or None]) if wanted.read else b""
-    if wanted.write_logfile:
-        console.write_ring()
-    if wanted.clear:
-        console.ring.clear()
-    return Answer(0, payload=data)
+    taken = bytes(console.ring[: wanted.read_max or None]) if wanted.read or wanted.write_logfile else b""
+    del console.ring[: len(console.ring) if wanted.clear else len(taken)]
+    return Answer(0, payload=taken if wanted.read else b"")
 
 
 def _serve_state(client: Client, request: Request, _payload: bytes) -> Answer:

@@ -104,11 +104,6 @@ class Console:
         os.close(self.log_fd)
         self.log_fd = _open_log(self.log_file)
 
-    def write_ring(self) -> None:
-        """Write what the ring holds to the log file (the request CONSOLE_LOG can ask for it)."""
-        if self.log_fd >= 0:
-            self._log(bytes(self.ring))
-
     def _show(self, data: bytes) -> None:
         if self.proxy_fd < 0:
             return

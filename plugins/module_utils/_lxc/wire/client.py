@@ -164,7 +164,7 @@ def set_state(container: Container, new: State, timeout: float = TIMEOUT) -> Non
 
 
 def console_log(container: Container, order: payloads.ConsoleLog, timeout: float = TIMEOUT) -> bytes:
-    """The console's ring buffer; Refused with EFAULT when it has none."""
+    """The console's ring buffer, out of which the monitor takes what is read; Refused with EFAULT when it has none."""
     try:
         return ask(container, Command.CONSOLE_LOG, timeout, payload=order.pack()).payload
     except Refused as error:
