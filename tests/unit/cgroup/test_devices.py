@@ -104,6 +104,8 @@ def test_without_any_there_is_no_program(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_those_of_version_1_count_where_there_are_no_others() -> None:
     rules, [note] = wanted("deny a", f"allow {NULL}", prefix="lxc.cgroup.devices.")
     assert rules == Rules(False, (Device("c", 1, 3, "rwm"),)) and "under lxc-start it has no effect" in note
+    assert wanted(f"allow {NULL}", prefix="lxc.cgroup.devices.")[0] == Rules(True), "version 1 has allowed everything else, too"
+    assert wanted(f"deny {DISK}", prefix="lxc.cgroup.devices.")[0] == Rules(True, (Device("b", 8, 0, "rwm"),))
 
 
 def test_those_of_version_1_do_not_count_beside_others() -> None:

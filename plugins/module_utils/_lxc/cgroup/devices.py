@@ -31,7 +31,6 @@ _LARGEST = 2**31 - 1
 _EXPECTED = "expected `a`, or `b` or `c`, MAJOR:MINOR with * for any, and some of rwm"
 _HINT = "The kernel needs CONFIG_CGROUP_BPF; without the rules root in the container could open any device of the host"
 
-
 Numbers = tuple[str, int, int]
 
 
@@ -87,9 +86,10 @@ def _settings(config: Config, prefix: str) -> list[tuple[str, str]]:
 
 
 def _reduce(prefix: str, settings: Iterable[tuple[str, str]]) -> Rules:
-    """What comes first says which kind of list it is, as with LXC: one that allows something begins with nothing allowed."""
+    """Version 1 begins with everything allowed. With version 2 the first rule says it: who allows something begins with nothing
+    allowed, as with LXC."""
     known: dict[Numbers, str] = {}
-    default: Optional[bool] = None
+    default = True if prefix == _V1 else None
     for key, value in settings:
         device, allow = _parse(prefix, key, value)
         default = _add(known, not allow if default is None else default, device, allow)
