@@ -105,6 +105,7 @@ def test_it_can_be_as_long_as_one_likes(directory, said):
 
 def test_a_refusal_is_told_in_the_verifiers_words(directory):
     before = len(os.listdir("/proc/self/fd"))
+    cgroup_bpf.rehearse(instructions(False, [NULL]))
     with pytest.raises(OSError, match="R0 !read_ok") as caught:
         cgroup_bpf.attach(directory, cgroup_bpf._instruction(0x95))  # the end, with no verdict
     assert caught.value.errno == errno.EACCES and caught.value.filename == "the device program"

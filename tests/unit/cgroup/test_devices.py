@@ -14,7 +14,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup import dev
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.cgroup.devices import Rules
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroup_bpf
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroup_bpf, cgroupfs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel.cgroup_bpf import Device
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.security import posture
 
@@ -48,6 +48,8 @@ NULL, ZERO, DISK = "c 1:3 rwm", "c 1:5 rwm", "b 8:0 rwm"
         (["deny a", f"allow {NULL}", f"allow {ZERO}", f"deny {NULL}"], Rules(False, (Device("c", 1, 5, "rwm"),))),
         (["deny a", "allow c 1:* rwm", f"deny {NULL}"], Rules(False, (Device("c", 1, -1, "rwm"),))),
         (["allow a", f"deny {DISK}", "allow b 8:0 r"], Rules(True, (Device("b", 8, 0, "wm"),))),
+        (["allow a", "deny a *:* mwr", "allow c 1:3 mr"], Rules(False, (Device("c", 1, 3, "rm"),))),
+        (["deny a", "allow a *:* m"], Rules(False, (Device("a", -1, -1, "m"),))),
         (["deny a", "allow a 8:0 rw"], Rules(False, (Device("a", 8, 0, "rw"),))),
         (["deny a", "allow /dev/null rw"], Rules(False, (Device("c", 1, 3, "rw"),))),
     ],
@@ -102,6 +104,8 @@ def test_without_any_there_is_no_program(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_those_of_version_1_count_where_there_are_no_others() -> None:
     rules, [note] = wanted("deny a", f"allow {NULL}", prefix="lxc.cgroup.devices.")
     assert rules == Rules(False, (Device("c", 1, 3, "rwm"),)) and "under lxc-start it has no effect" in note
+    assert wanted(f"allow {NULL}", prefix="lxc.cgroup.devices.")[0] == Rules(True), "version 1 has allowed everything else, too"
+    assert wanted(f"deny {DISK}", prefix="lxc.cgroup.devices.")[0] == Rules(True, (Device("b", 8, 0, "rwm"),))
 
 
 def test_those_of_version_1_do_not_count_beside_others() -> None:
@@ -126,6 +130,20 @@ def test_a_refusal_names_the_cgroup_and_what_is_needed(tmp_path) -> None:  # typ
     with pytest.raises(StepError, match="Attach the device rules to") as caught:
         devices.apply(parser.loads("lxc.cgroup2.devices.deny = a\n"), f"{tmp_path}/nonesuch")
     assert caught.value.errno == errno.ENOENT and "CONFIG_CGROUP_BPF" in caught.value.hint
+
+
+@pytest.mark.parametrize(("versions", "is_rehearsed"), [([2], True), ([1, 2], False), ([1], False), ([], False)])
+def test_it_is_rehearsed_where_it_will_be_needed(monkeypatch: pytest.MonkeyPatch, versions: list[int], is_rehearsed: bool) -> None:
+    looked_at: list[bytes] = []
+
+    def refuse(program: bytes) -> None:
+        looked_at.append(program)
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(cgroupfs, "hierarchies", lambda: [cgroupfs.Hierarchy((), "/nowhere", version) for version in versions])
+    monkeypatch.setattr(cgroup_bpf, "rehearse", refuse)
+    devices.rehearse(parser.loads("lxc.cgroup2.devices.deny = a\n"))
+    assert looked_at == ([cgroup_bpf.instructions(False, [])] if is_rehearsed else [])
 
 
 def test_they_are_read_back_from_the_ledger() -> None:

@@ -12,22 +12,26 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple, Optional
 
 from ..config.model import Config
 from ..errors import StepError
-from ..kernel import cgroup_bpf
+from ..kernel import cgroup_bpf, cgroupfs
 from ..kernel.cgroup_bpf import Device
 
-__all__ = ["Device", "Rules", "apply", "change", "from_fields", "program", "replace", "wanted"]
+__all__ = ["Device", "Rules", "apply", "change", "from_fields", "program", "rehearse", "replace", "wanted"]
 
 _V1, _V2 = "lxc.cgroup.", "lxc.cgroup2."
 _KEYS = {"devices.allow": True, "devices.deny": False}
 _EVERY = -1
 _LETTERS = "rwm"
+_ORDERED = ("rwm", "r", "w", "m", "rw", "rm", "wm", "")
 _LARGEST = 2**31 - 1
 _EXPECTED = "expected `a`, or `b` or `c`, MAJOR:MINOR with * for any, and some of rwm"
 _HINT = "The kernel needs CONFIG_CGROUP_BPF; without the rules root in the container could open any device of the host"
+
+Numbers = tuple[str, int, int]
 
 
 class Rules(NamedTuple):
@@ -39,13 +43,27 @@ class Rules(NamedTuple):
 
 def change(rules: Rules, device: Device, allow: bool) -> Rules:
     """The rules after one more: a new exception, more of an old one, or less of it."""
-    if device[:3] == ("a", _EVERY, _EVERY) and set(device.access) in (set(), set(_LETTERS)):
-        return Rules(allow)
     known = {one[:3]: one.access for one in rules.exceptions}
-    before, named = set(known.get(device[:3], "")), set(device.access)
-    after = before | named if allow != rules.allow else before - named
-    known[device[:3]] = "".join(letter for letter in _LETTERS if letter in after)
-    return Rules(rules.allow, tuple(Device(*numbers, access) for numbers, access in known.items() if access))
+    return _rules(_add(known, rules.allow, device, allow), known)
+
+
+def _add(known: dict[Numbers, str], default: bool, device: Device, allow: bool) -> bool:
+    """Into the access by device; returns what holds without an exception."""
+    key, named = device[:3], _ordered(device.access)
+    if key == ("a", _EVERY, _EVERY) and named in ("", _LETTERS):
+        known.clear()
+        return allow
+    before = known.get(key, "")
+    known[key] = _ordered(before + named) if allow != default else before.translate({ord(letter): None for letter in named})
+    return default
+
+
+def _rules(allow: bool, known: dict[Numbers, str]) -> Rules:
+    return Rules(allow, tuple([Device(*numbers, access) for numbers, access in known.items() if access]))
+
+
+def _ordered(letters: str) -> str:
+    return letters if letters in _ORDERED else "".join([letter for letter in _LETTERS if letter in letters])
 
 
 def wanted(config: Config) -> tuple[Optional[Rules], list[str]]:
@@ -59,7 +77,7 @@ def wanted(config: Config) -> tuple[Optional[Rules], list[str]]:
         note = f"{_V1}devices.* is taken for {_V2}devices.*, of which there is none: under lxc-start it has no effect on this host"
         return (_reduce(_V1, theirs), [note]) if theirs else (None, [])
     # A config for any host says it twice, as what our containers include does; of that there is nothing to say.
-    alone = [f"{_V1}{key} = {value}" for key, value in theirs if (key, value) not in ours]
+    alone = [] if theirs == ours else [f"{_V1}{key} = {value}" for key, value in theirs if (key, value) not in ours]
     return _reduce(_V2, ours), [f"{line} has no effect: on this host {_V2}devices.* count" for line in alone]
 
 
@@ -68,12 +86,14 @@ def _settings(config: Config, prefix: str) -> list[tuple[str, str]]:
 
 
 def _reduce(prefix: str, settings: Iterable[tuple[str, str]]) -> Rules:
-    """What comes first says which kind of list it is, as with LXC: one that allows something begins with nothing allowed."""
-    rules: Optional[Rules] = None
+    """Version 1 begins with everything allowed. With version 2 the first rule says it: who allows something begins with nothing
+    allowed, as with LXC."""
+    known: dict[Numbers, str] = {}
+    default = True if prefix == _V1 else None
     for key, value in settings:
         device, allow = _parse(prefix, key, value)
-        rules = change(Rules(not allow) if rules is None else rules, device, allow)
-    return rules or Rules()
+        default = _add(known, not allow if default is None else default, device, allow)
+    return _rules(default is not False, known)
 
 
 def _parse(prefix: str, key: str, value: str) -> tuple[Device, bool]:
@@ -103,7 +123,7 @@ def _device(value: str, may_be_path: bool) -> Device:
         kind, pair, access = value.split()
         major, minor = pair.split(":")
         numbers = (_number(major), _number(minor))
-    if kind not in ("a", "b", "c") or set(access) - set(_LETTERS):
+    if kind not in ("a", "b", "c") or access.strip(_LETTERS):
         raise ValueError(value)
     return Device(kind, *numbers, access)
 
@@ -130,6 +150,13 @@ def apply(config: Config, directory: str) -> list[str]:
             text = error.strerror or str(error)
             raise StepError("cgroup", "Attach the device rules to", directory, error.errno or 0, text, hint=_HINT) from error
     return warnings
+
+
+def rehearse(config: Config) -> None:
+    """Where rules are a program, once what every launcher would do again, in memory of its own, at twice the cost."""
+    if {hierarchy.version for hierarchy in cgroupfs.hierarchies()} == {2}:
+        with suppress(OSError):  # the start of one that has rules will say it
+            cgroup_bpf.rehearse(program(wanted(config)[0] or Rules()))
 
 
 def replace(directory: str, rules: Rules) -> None:

@@ -9,17 +9,22 @@ of others, and the kernel allows what all of them allow; see bpf(2), and linux/b
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
 import struct
 import sys
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import libc
+
+if TYPE_CHECKING:
+    # What the kernel reads or writes. With ctypes every length would be a type of its own, which costs more than the call.
+    Bytes = array[int]
 
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _GET_FD_BY_ID, _GET_INFO_BY_FD, _PROG_QUERY = 5, 8, 9, 13, 15, 16
 _TYPE_CGROUP_DEVICE, _ATTACH_DEVICE, _ALLOW_MULTI = 15, 6, 2
@@ -51,12 +56,11 @@ def instructions(allow: bool, exceptions: Iterable[Device]) -> bytes:
     What is allowed must be so by one exception alone; any access that one denies is enough to be denied (cgroup-v1/devices.rst).
     """
     code = [_instruction(_LOAD, register, _R1, place) for place, register in ((0, _HOW), (4, _MAJOR), (8, _MINOR))]
-    for one in exceptions:
-        code += _exception(one, allow)
-    return b"".join([*code, *_verdict(allow)])
+    return b"".join([*code, *[_exception(one, allow) for one in exceptions], *_verdict(allow)])
 
 
-def _exception(one: Device, allow: bool) -> list[bytes]:
+@lru_cache(maxsize=64)  # most containers of a host have the same ones
+def _exception(one: Device, allow: bool) -> bytes:
     """The opposite verdict where all holds; where not, on to what follows.
 
     What differs is gathered in one register: a jump for each comparison would have the verifier follow every way through the
@@ -75,7 +79,7 @@ def _exception(one: Device, allow: bool) -> list[bytes]:
         code += [_instruction(_UNLESS, _R1, jump=3), _instruction(_IF, _R0, jump=2)]
     else:
         code.append(_instruction(_IF, _R0, jump=2))
-    return code + _verdict(not allow)
+    return b"".join(code + _verdict(not allow))
 
 
 def _verdict(allow: bool) -> list[bytes]:
@@ -86,6 +90,11 @@ def _instruction(code: int, to: int = 0, source: int = 0, jump: int = 0, value: 
     """struct bpf_insn, whose registers are two fields of four bits. Of the jumps `_UNLESS` compares with 0, and `_IF` with not 0."""
     registers = to | source << 4 if sys.byteorder == "little" else to << 4 | source
     return struct.pack("=BBhI", code, registers, jump, value)
+
+
+def rehearse(program: bytes) -> None:
+    """Have the kernel look at it, and let go of it. Raises OSError."""
+    os.close(_load(program))
 
 
 def attach(directory: str, program: bytes) -> None:
@@ -105,7 +114,7 @@ def replace(directory: str, program: bytes) -> None:
         old_fds += _ours(cgroup_fd)
         _attach(cgroup_fd, program)
         for fd in old_fds:
-            _bpf(directory, _PROG_DETACH, struct.pack("=4I", cgroup_fd, fd, _ATTACH_DEVICE, 0))
+            _bpf(directory, _PROG_DETACH, array("I", (cgroup_fd, fd, _ATTACH_DEVICE, 0)))
     finally:
         for fd in (cgroup_fd, *old_fds):
             os.close(fd)
@@ -114,7 +123,7 @@ def replace(directory: str, program: bytes) -> None:
 def _attach(cgroup_fd: int, program: bytes) -> None:
     program_fd = _load(program)
     try:
-        _bpf(cgroup_fd, _PROG_ATTACH, struct.pack("=4I", cgroup_fd, program_fd, _ATTACH_DEVICE, _ALLOW_MULTI))
+        _bpf(cgroup_fd, _PROG_ATTACH, array("I", (cgroup_fd, program_fd, _ATTACH_DEVICE, _ALLOW_MULTI)))
     finally:
         os.close(program_fd)
 
@@ -127,20 +136,21 @@ def _load(program: bytes) -> int:
         if error.errno == errno.EPERM:
             with _unlimited_memory():
                 return _load_once(program)
-        log = ctypes.create_string_buffer(_LOG_SIZE)
+        log = array("B", bytes(_LOG_SIZE))
         try:
             return _load_once(program, log)
         except OSError:
-            said = [line for line in log.value.decode("ascii", "replace").splitlines() if not line.startswith("processed ")]
+            text = log.tobytes().partition(b"\0")[0].decode("ascii", "replace")
+            said = [line for line in text.splitlines() if not line.startswith("processed ")]
             raise OSError(error.errno, ": ".join([str(error.strerror), *said[-1:]]), error.filename) from None
 
 
-def _load_once(program: bytes, log: ctypes.Array[ctypes.c_char] | None = None) -> int:
-    code, licence = ctypes.create_string_buffer(program, len(program)), ctypes.create_string_buffer(b"GPL")
-    heard = (1, _LOG_SIZE, ctypes.addressof(log)) if log is not None else (0, 0, 0)
-    places = (ctypes.addressof(code), ctypes.addressof(licence))
+def _load_once(program: bytes, log: Optional[Bytes] = None) -> int:
+    code, licence = array("B", program), array("B", b"GPL\0")
+    heard = (1, _LOG_SIZE, _address(log)) if log is not None else (0, 0, 0)
+    places = (_address(code), _address(licence))
     attributes = struct.pack("=2I2Q2IQ2I16s", _TYPE_CGROUP_DEVICE, len(program) // 8, *places, *heard, 0, 0, _NAME)
-    return _bpf("the device program", _PROG_LOAD, attributes)
+    return _bpf("the device program", _PROG_LOAD, array("B", attributes))
 
 
 @contextmanager
@@ -157,14 +167,14 @@ def _unlimited_memory() -> Iterator[None]:
 
 def _ours(cgroup_fd: int) -> list[int]:
     """Descriptors of the programs of our name that are attached to this very cgroup."""
-    ids = (ctypes.c_uint32 * _MAX_PROGRAMS)()
-    answer = ctypes.create_string_buffer(struct.pack("=4IQ2I", cgroup_fd, _ATTACH_DEVICE, 0, 0, ctypes.addressof(ids), _MAX_PROGRAMS, 0))
-    _bpf(cgroup_fd, _PROG_QUERY, answer)
-    (count,) = struct.unpack_from("=I", answer, 24)
+    ids = array("I", bytes(4 * _MAX_PROGRAMS))
+    query = array("B", struct.pack("=4IQ2I", cgroup_fd, _ATTACH_DEVICE, 0, 0, _address(ids), _MAX_PROGRAMS, 0))
+    _bpf(cgroup_fd, _PROG_QUERY, query)
+    (count,) = struct.unpack_from("=I", query, 24)
     found = []
     for number in ids[:count]:
         try:
-            fd = _bpf(f"program {number}", _GET_FD_BY_ID, struct.pack("=3I", number, 0, 0))
+            fd = _bpf(f"program {number}", _GET_FD_BY_ID, array("I", (number, 0, 0)))
         except FileNotFoundError:  # it has gone meanwhile
             continue
         if _name(fd) == _NAME:
@@ -175,16 +185,18 @@ def _ours(cgroup_fd: int) -> list[int]:
 
 
 def _name(fd: int) -> bytes:
-    info = ctypes.create_string_buffer(_INFO_NAME.stop)
-    _bpf(fd, _GET_INFO_BY_FD, struct.pack("=2IQ", fd, len(info), ctypes.addressof(info)))
-    return info.raw[_INFO_NAME].rstrip(b"\0")
+    info = array("B", bytes(_INFO_NAME.stop))
+    _bpf(fd, _GET_INFO_BY_FD, array("B", struct.pack("=2IQ", fd, len(info), _address(info))))
+    return info[_INFO_NAME].tobytes().rstrip(b"\0")
 
 
-def _bpf(subject: object, command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
+def _address(data: Bytes) -> int:
+    return data.buffer_info()[0]
+
+
+def _bpf(subject: object, command: int, attributes: Bytes) -> int:
     """bpf(2). Descriptors that it makes are closed at execve(2); into some attributes the kernel writes."""
-    if isinstance(attributes, bytes):
-        attributes = ctypes.create_string_buffer(attributes, len(attributes))
     try:
-        return libc.syscall(subject, "bpf", command, attributes, len(attributes))
+        return libc.syscall(subject, "bpf", command, _address(attributes), len(attributes) * attributes.itemsize)
     except NotImplementedError as error:
         raise OSError(errno.ENOSYS, str(error)) from None

@@ -22,11 +22,12 @@ from functools import partial
 from typing import Any, NoReturn
 
 from .. import paths
-from ..cgroup import layout
+from ..cgroup import devices, layout
 from ..config import parser
 from ..errors import InUse
 from ..kernel import libc, netlink, process, sockets, systemd
 from ..lifecycle import ledger, rehearsal
+from ..security import posture
 from . import environment, handover, state
 from .adopt import adopt
 from .answers import Actions
@@ -122,6 +123,7 @@ def _warm_up() -> None:
     """Do once what every launcher would otherwise do again: imports, and what libraries prepare at first use."""
     netlink.learn()
     rehearsal.rehearse()
+    devices.rehearse(parser.loads(posture.common_text()))
 
 
 def _begin(facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> NoReturn:

@@ -9,7 +9,6 @@ A container keeps the file that it was made with. So a version is written once a
 from __future__ import annotations
 
 import os
-import tempfile
 
 from .. import paths
 
@@ -105,6 +104,8 @@ def _write_and_link(directory: str, directory_fd: int, path: str, text: str) -> 
     try:
         fd = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError:
+        import tempfile  # of the monitor, which reads the text only, it would be a part for good
+
         fd, temporary = tempfile.mkstemp(dir=directory)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
