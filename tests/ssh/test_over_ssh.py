@@ -22,8 +22,6 @@ from pathlib import Path
 
 import pytest
 
-SLOW = 30  # seconds; a task that waits for its container to end would take for ever
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
@@ -56,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
 
 
 def play(server: tuple[int, Path], tasks: list[dict[str, object]], pipelining: bool, terminal: bool) -> list[dict[str, object]]:
-    """Each task's result."""
+    """Each task's result. One that waited for its container to end would never have one."""
     port, key = server
     play_vars = {
         "ansible_host": "127.0.0.1",
@@ -88,9 +86,7 @@ def test_a_container_outlives_the_connection_that_started_it(server, tmp_path, p
     run = {"hostkit.lxc.lxc_attach": {**options, "argv": ["/bin/sh", "-c", "echo inside; echo apart >&2"]}}
     absent = {"hostkit.lxc.lxc_container": {**options, "state": "absent"}}
     try:
-        began = time.monotonic()
         created, again = play(server, [create, create], pipelining, terminal)
-        assert time.monotonic() - began < SLOW
         assert created["changed"] and not again["changed"]
         [seen, said] = play(server, [look, run], pipelining, terminal)
         pid = created["container"]["init_pid"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -83,9 +82,7 @@ def test_a_grandchild_that_lives_on_does_not_hold_us_up(in_child: Run) -> None:
             signal.pause()
         return 1
 
-    began = time.monotonic()
-    assert in_child(leave, 0, 50) == 1
-    assert time.monotonic() - began < 40
+    assert in_child(leave, 0, 50) == 1, "or it would be ChildFailed, in the end"
 
 
 def test_its_namespaces_are_its_own(in_child: Run) -> None:

