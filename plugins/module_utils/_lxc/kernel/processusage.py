@@ -39,11 +39,10 @@ def _text(path: str) -> str:
 
 def _soft_limits(pid: int, name: str, option: str, used: Callable[[], int], needs: int) -> Iterator[Usage]:
     """A row of /proc/PID/limits by its name there, if there is a limit; `option` is prlimit(1)'s."""
-    row = next(line for line in _text(f"{pid}/limits").splitlines() if line.startswith(name))
-    soft = row[len(name) :].split()[0]
-    if soft != "unlimited":
+    rows = [line[len(name) :].split() for line in _text(f"{pid}/limits").splitlines() if line.startswith(name)]
+    if rows and rows[0][0] != "unlimited":
         whose = f"process {pid} ({_text(f'{pid}/comm').strip()})"
-        yield Usage(f"RLIMIT_{option.upper()} of {whose}", int(soft), used(), "", f"prlimit --pid {pid} --{option}={{}}", needs)
+        yield Usage(f"RLIMIT_{option.upper()} of {whose}", int(rows[0][0]), used(), "", f"prlimit --pid {pid} --{option}={{}}", needs)
 
 
 def _files(pid: int) -> Iterator[Usage]:
