@@ -37,7 +37,6 @@ def finish(
     """Clean up; `config` is what the container was started with, `target` is "stop" or "reboot"; `down` is called when only
     the post-stop hook is left. Returns what could not be cleaned up, in words."""
     env = {**hooks.environment(container, config, root_mount), "LXC_TARGET": target}
-    hook_scope.remove(container)  # what the hooks of a start that failed have begun, or of an end that was given up
     with hook_scope.made(container, hook_scope.runs_at_end(config)) as scope:
         _hook("stop", config, {**env, **_namespace_env(remains)}, log, scope, _namespace_words(config, remains))
         problems = _network(config, remains, env, log, scope)
