@@ -41,7 +41,6 @@ def finish(
     env = {**hooks.environment(container, config, root_mount, log.level), **_namespace_env(remains)}
     if remains.init_pid:
         env["LXC_PID"] = str(remains.init_pid)
-    hook_scope.remove(container)  # what the hooks of a start that failed have begun, or of an end that was given up
     with hook_scope.made(container, hook_scope.runs_at_end(config)) as scope:
         problems = _network(config, remains, env, log, scope)
         env["LXC_TARGET"] = target

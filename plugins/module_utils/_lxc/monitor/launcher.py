@@ -17,7 +17,7 @@ from ..config import parser
 from ..config.model import Config
 from ..errors import LxcError, StepError
 from ..kernel import sockets
-from ..lifecycle import finish, start
+from ..lifecycle import finish, hook_scope, start
 from ..lifecycle.log import Log, level_number
 from ..lifecycle.start_errors import as_lxc_error
 from ..paths import Container
@@ -76,7 +76,10 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str, with
     `without_hooks` says why it runs no program of the user's, for the log.
     """
     remains = finish.Remains(record.cgroups, record.links, record.namespaces, record.init_pid)
-    pairs = [pair for pair in record.config_pairs() if not (without_hooks and _is_program(pair[0]))]
+    pairs = record.config_pairs()
+    programs = [pair for pair in pairs if _is_program(pair[0])]
+    if without_hooks:
+        pairs = [pair for pair in pairs if pair not in programs]
 
     def run() -> None:
         log = Log(*_log_fields(record))
@@ -86,6 +89,8 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str, with
         except LxcError as error:  # then without its hooks: what was made must go
             log.write("ERROR", str(error))
             config = Config()
+        if programs:  # what those of a start that failed have begun, or of an end that was given up
+            hook_scope.remove(record.container)
         finish.finish(record.container, config, root_mount, remains, target, end.close, log)
 
     return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
