@@ -177,6 +177,10 @@ bridge:
       type: bool
       returned: always
       sample: true
+truncated:
+  description: The result was larger than 100,000 bytes. Long texts and lists were cut.
+  returned: when it was cut
+  type: bool
 """
 
 from typing import Any
