@@ -38,4 +38,5 @@ options:
 requirements:
   - Root rights on the host of the containers.
   - Linux 5.4 or later.
+  - Python 3.9 or later on the host of the containers.
 """

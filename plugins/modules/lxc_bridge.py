@@ -177,15 +177,21 @@ bridge:
       type: bool
       returned: always
       sample: true
+truncated:
+  description: The result was larger than 100,000 bytes. Long texts and lists were cut.
+  returned: when it was cut
+  type: bool
 """
+
+from typing import Any
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import bridge
 
 
-def main() -> None:
-    """Run the module."""
-    spec = {
+def argument_spec() -> dict[str, Any]:
+    """As documented above."""
+    return {
         "name": {"type": "str", "default": "lxcbr0"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "ipv4": {"type": "str"},
@@ -195,7 +201,11 @@ def main() -> None:
         "nat": {"type": "bool"},
         "force": {"type": "bool", "default": False},
     }
-    _ansible.run(spec, bridge.Job)
+
+
+def main() -> None:
+    """Run the module."""
+    _ansible.run(argument_spec(), bridge.Job)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ options:
     description:
       - What a container that does not exist is made from. One that exists stays as it is. When its config says that it was made from
         another template, that is a warning.
-      - V(debian) makes a Debian system, V(busybox) the smallest one, V(local) takes a tarball, V(none) leaves the root
-        filesystem empty.
+      - V(debian) makes a Debian system, V(busybox) the smallest one, V(local) takes a tarball, V(none) makes no root
+        filesystem.
       - Anything else is the name of an LXC template script in C(/usr/share/lxc/templates), or the path of one.
     type: str
   template_options:
@@ -126,7 +126,8 @@ options:
     suboptions:
       type:
         description:
-          - The type of the interface.
+          - The type of the interface. V(phys), V(macvlan), V(ipvlan) and V(vlan) are written, and not started yet. A container with one
+            of them cannot be started by this version.
         type: str
         required: true
         choices:
@@ -230,6 +231,7 @@ options:
       - A dictionary of hook names (such as C(pre-start)) to a command or a list of commands. Each is the whole list of that hook.
       - Hooks that run on the host when a container ends (C(stop), C(post-stop)) have five minutes altogether, or 20 seconds from when it
         is killed meanwhile. Then they are ended, the rest is cleaned up without them, and a start that waits for that is warned.
+      - C(clone) is written, and not run yet, because this version clones nothing.
     type: dict
   autostart:
     description:
@@ -282,15 +284,16 @@ options:
     type: dict
   apparmor_profile:
     description:
-      - The AppArmor profile.
+      - The AppArmor profile. It is written, and not applied yet. Where the host has AppArmor, a warning at each start says so, except for
+        V(unconfined) and V(unchanged).
     type: str
   seccomp_profile:
     description:
-      - The path of the seccomp policy.
+      - The path of the seccomp policy. It is written, and not applied yet. A warning at each start says so.
     type: str
   selinux_context:
     description:
-      - The SELinux context.
+      - The SELinux context. It is written, and not applied yet. Where the host has SELinux, a warning at each start says so.
     type: str
   stop_timeout:
     description:
@@ -353,6 +356,8 @@ options:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
     type: str
+requirements:
+  - C(pyroute2) 0.7.2 or later for the Python that runs the module.
 seealso:
   - module: hostkit.lxc.lxc_container_info
   - module: hostkit.lxc.lxc_attach
@@ -520,6 +525,10 @@ log:
   returned: when a step failed
   type: list
   elements: str
+truncated:
+  description: The result was larger than 100,000 bytes. Long texts and lists were cut.
+  returned: when it was cut
+  type: bool
 """
 
 from typing import Any

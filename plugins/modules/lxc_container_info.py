@@ -190,6 +190,10 @@ containers:
       description: What is wrong with the config, with file and line. The other facts are those of the lines that are right.
       type: str
       returned: when LXC could not load the config
+truncated:
+  description: The result was larger than 100,000 bytes. Long texts and lists were cut.
+  returned: when it was cut
+  type: bool
 """
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible

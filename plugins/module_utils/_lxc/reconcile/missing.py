@@ -30,7 +30,7 @@ def not_found(one: Container) -> NotFound:
     known = f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
     return NotFound(
         f"Container {one.name} does not exist in {one.lxc_path}. {known}",
-        hint="Check the spelling; lxc_container makes it when template says from what (none for an empty one)",
+        hint="Check the spelling; lxc_container makes it when template says from what (none: without a root filesystem)",
     )
 
 
