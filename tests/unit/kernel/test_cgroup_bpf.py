@@ -105,7 +105,7 @@ def test_any_list_is_decided_as_version_1_would(seed: int) -> None:
     for allow in (False, True):
         size = chance.randrange(8)
         exceptions = [
-            Device(chance.choice("abc"), chance.choice(numbers), chance.choice(numbers), chance.choice(masks)) for _ in range(size)
+            Device(chance.choice("abc"), chance.choice(numbers), chance.choice(numbers), chance.choice(masks)) for _number in range(size)
         ]
         program = cgroup_bpf.instructions(allow, exceptions)
         for asked in itertools.product("bc", (0, 3, 7), (0, 3, 7), ASKED):
