@@ -57,7 +57,9 @@ def resolve(python: str, name: str, upgrade: bool) -> dict[str, str]:
         pip, report = f"{directory}/venv/bin/pip", Path(directory, "report.json")
         command = [pip, "install", "--quiet", "--disable-pip-version-check", "--dry-run", "--report", str(report)]
         command += ["-r", str(REQUIREMENTS / f"{name}.txt")]
-        fits = not upgrade and kept.exists() and not subprocess.run([*command, "-c", str(kept)], stderr=subprocess.DEVNULL).returncode
+        fits = False
+        if not upgrade and kept.exists():
+            fits = subprocess.run([*command, "-c", str(kept)], stderr=subprocess.DEVNULL, check=False).returncode == 0
         if not fits:
             print(f"{name}: resolving anew for {python}", flush=True)
             subprocess.run(command, check=True)

@@ -226,7 +226,7 @@ def test_limits_of_a_hybrid_host_go_where_the_controller_is(host, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["legacy", "hybrid"])
-def test_where_there_is_version_1_its_controller_has_the_devices(host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_where_there_is_version_1_its_controller_has_the_devices(host, tmp_path, monkeypatch, kind):  # type: ignore[no-untyped-def]
     monkeypatch.setattr(cgroup_bpf, "attach", lambda *_arguments: pytest.fail("nothing is to be attached"))
     found = host(kind)
     found.append(Hierarchy(("devices",), str(tmp_path / "devices"), 1))

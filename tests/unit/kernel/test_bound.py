@@ -12,7 +12,9 @@ import uuid
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import bound
 
-OURS = f"process {os.getpid()} of uid {os.geteuid()}"
+
+def ours() -> str:
+    return f"process {os.getpid()} of uid {os.geteuid()}"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def test_of_a_socket_that_is_only_bound(address: bytes) -> None:
     assert bound.holder(address) == ""
     with socket.socket(socket.AF_UNIX) as holder:
         holder.bind(address)
-        assert bound.holder(address) == OURS
+        assert bound.holder(address) == ours()
         assert bound.holder(address[:-1]) == bound.holder(b"\0" + address.rpartition(b"\0")[2]) == ""
     assert bound.holder(address) == ""
 
@@ -39,4 +41,4 @@ def test_of_a_listener_and_not_of_who_was_let_in(address: bytes) -> None:
         other.connect(address)
         with accepted:
             assert bound._inode(address) == os.fstat(holder.fileno()).st_ino
-        assert bound.holder(address) == OURS
+        assert bound.holder(address) == ours()
