@@ -179,13 +179,13 @@ def tell(one: subprocess.Popen[str], number: int) -> None:
 
 
 def test_a_limit_that_is_too_low_is_named(watching: list[paths.Container], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made too low by one instance, by using up the others; as soon as they are free again all is well."""
+    """Made too low by one instance for each to have one, by using up the others; as soon as they are free again all is well."""
     monkeypatch.setattr(shortage, "_MANY", 2)  # so few containers are not looked at otherwise
     assert not task(watching, "stopped").failed
     with all_but(COUNT - 1):
         is_well, words = boot(watching)
         assert not task(watching, "stopped").failed
-    assert not is_well and words.split()[-COUNT:].count("degraded") == 1, words
+    assert not is_well and 1 <= words.split()[-COUNT:].count("degraded") < COUNT, words
     limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
     assert f"{INSTANCES} is {limit}, of which uid {USER} uses {limit}: " in words
     assert f"sysctl -w {INSTANCES}={max(ENOUGH, 2 * limit)}" in words
