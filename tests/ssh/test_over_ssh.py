@@ -9,7 +9,6 @@ stand for a host; the server listens on loopback there.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -21,6 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import plays
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +56,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
     daemon.wait(10)
 
 
-def play(server: tuple[int, Path], tasks: list[dict[str, object]], pipelining: bool, terminal: bool) -> list[dict[str, object]]:
-    """Each task's result. One that waited for its container to end would never have one."""
+def play(server: tuple[int, Path], tasks: list[dict[str, object]], pipelining: bool, terminal: bool) -> list[plays.Result]:
     port, key = server
-    play_vars = {
+    host = {
         "ansible_host": "127.0.0.1",
         "ansible_port": port,
         "ansible_user": "root",
@@ -67,13 +69,7 @@ def play(server: tuple[int, Path], tasks: list[dict[str, object]], pipelining: b
         "ansible_ssh_use_tty": terminal,
         "ansible_python_interpreter": sys.executable,
     }
-    book = key.parent / "play.yml"
-    book.write_text(json.dumps([{"hosts": "target", "gather_facts": False, "vars": play_vars, "tasks": tasks}]))
-    env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "target,", str(book)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [json.loads(part[part.index("{") :]) for part in done.stdout.split("target | ")[1:]]
+    return plays.play(key.parent, host, tasks)
 
 
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "files"])

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine for each file of tests, clean, and ended with it. SUITE chooses its Debian; the collection is the one that is installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import plays
+from images import Image
+from machine import Machine
+
+Play = Callable[..., list[plays.Result]]
+
+
+@pytest.fixture(scope="module")
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    kind = getattr(request.module, "KIND", "plain")
+    directory = HERE.parents[1] / ".build" / "vm" / request.module.__name__.replace("_", "-")
+    with Machine(Image(os.environ.get("SUITE") or "bookworm", kind), directory) as one:
+        print(f"resumed after {one.resume():.1f} s")
+        yield one
+
+
+def host(machine: Machine, **more: Any) -> dict[str, Any]:
+    """Ansible's variables for it."""
+    return {
+        "ansible_connection": "ssh",
+        "ansible_host": "127.0.0.1",
+        "ansible_port": machine.port,
+        "ansible_user": "root",
+        "ansible_ssh_common_args": f"-F {machine.config}",
+        "ansible_pipelining": True,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def play(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """Run tasks on the machine: each one's result. Named arguments are variables of the host."""
+
+    def run(*tasks: Mapping[str, Any], fails: bool = False, **variables: Any) -> list[plays.Result]:
+        return plays.play(tmp_path_factory.mktemp("play"), host(machine, **variables), tasks, timeout=600, fails=fails)
+
+    return run
+
+
+def container(names: str | Sequence[str], **options: Any) -> dict[str, Any]:
+    """A task."""
+    return {"hostkit.lxc.lxc_container": {"name": names, **options}}

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only a real host has: systemd as process 1, cgroup v2 with its controllers, AppArmor, sessions, and a reboot.
+
+A task takes about three seconds here: the scenarios are few and rich, in the order in which an administrator would come to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import plays
+import pytest
+from conftest import Play, container, host
+from machine import Machine
+
+LIMITS = {"memory.max": "64M", "pids.max": "50"}
+INFO = {"hostkit.lxc.lxc_container_info": {}}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def attach(name: str, script: str) -> dict[str, object]:
+    return {"hostkit.lxc.lxc_attach": {"name": name, "argv": ["/bin/sh", "-c", script]}}
+
+
+def cgroup(machine: Machine, pid: int) -> str:
+    """Of that process, where it is mounted on the host."""
+    return "/sys/fs/cgroup" + machine.ssh(f"cat /proc/{pid}/cgroup").stdout.strip().removeprefix("0::")
+
+
+def states(results: plays.Result) -> dict[str, tuple[str, int]]:
+    return {one["name"]: (one["state"], one["init_pid"]) for one in results["containers"]}
+
+
+@pytest.fixture(scope="module")
+def c1(play: Play) -> int:
+    """A busybox with limits, running: its init."""
+    [made] = play(container("c1", template="busybox", network=[], cgroup=LIMITS))
+    assert made["changed"] and made["container"]["state"] == "RUNNING", made
+    return int(made["container"]["init_pid"])
+
+
+def test_it_is_such_a_host(machine: Machine) -> None:
+    """Else what follows would show nothing."""
+    said = machine.ssh("cat /proc/1/comm; stat -fc %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers; aa-status --enabled && echo enforcing")
+    init, kind, controllers, apparmor = said.stdout.splitlines()
+    assert (init, kind, apparmor) == ("systemd", "cgroup2fs", "enforcing")
+    assert {"cpu", "cpuset", "io", "memory", "pids"} <= set(controllers.split())
+    machine.ssh("! grep -q ' cgroup ' /proc/self/mounts")
+
+
+def test_what_the_development_kernel_lacks_is_here(machine: Machine) -> None:
+    machine.ssh(
+        "set -e; ip link add dum9 type dummy; ip link del dum9; ip link add br9 type bridge vlan_filtering 1; ip link del br9;"
+        "ip link add link eth0 name v7 type vlan id 7; ip link del v7; ip link add ipv9 link eth0 type ipvlan mode l2; ip link del ipv9;"
+        "mount -o remount,prjquota / ; test -e /dev/mem; test -e /proc/sysrq-trigger; modprobe dm-thin-pool; test -e /dev/mapper/control"
+    )
+
+
+def test_limits_of_cgroup_v2(machine: Machine, play: Play, c1: int) -> None:
+    place = cgroup(machine, c1)
+    assert machine.ssh(f"cd {place} && cat memory.max pids.max").stdout.split() == [str(64 << 20), "50"]
+    over, forks = play(
+        {**attach("c1", "dd if=/dev/zero of=/dev/null bs=100M count=1"), "ignore_errors": True},
+        {**attach("c1", "for n in $(seq 60); do sleep 5 & done"), "ignore_errors": True},
+    )
+    assert over["rc"] == 137, over
+    assert "can't fork" in forks["stderr"], forks
+    events = dict(line.split() for line in machine.ssh(f"cat {place}/memory.events").stdout.splitlines())
+    assert int(events["oom_kill"]) >= 1
+    assert machine.ssh(f"cat /proc/{c1}/comm").stdout == "init\n", "what was over the limit was ended, and not its init"
+
+
+def test_devices_by_a_program(play: Play, c1: int) -> None:
+    """The host's disk and its memory: a node can be made, and not be opened. And no key of the kernel's is pressed."""
+    script = (
+        "mknod /tmp/disk b 254 0; mknod /tmp/mem c 1 1; for f in disk mem; do head -c 1 /tmp/$f; done; echo h > /proc/sysrq-trigger;"
+        "rm -f /tmp/disk /tmp/mem; head -c 1 /dev/zero | wc -c"
+    )
+    [tried] = play(attach("c1", script))
+    assert tried["stdout"] == "1", tried
+    assert tried["stderr"].count("Operation not permitted") == 2, tried["stderr"]
+    assert "sysrq-trigger" in tried["stderr"], "it is read-only in there"
+
+
+def test_freeze_and_kill(machine: Machine, play: Play, c1: int) -> None:
+    place = cgroup(machine, c1)
+    [frozen] = play(container("c1", state="frozen"))
+    assert frozen["changed"] and "frozen 1" in machine.ssh(f"cat {place}/cgroup.events").stdout.splitlines()
+    [stopped] = play(container("c1", state="stopped", stop_timeout=0))
+    assert stopped["changed"] and stopped["container"]["state"] == "STOPPED"
+    machine.ssh(f"! test -e {place} && ! test -e /proc/{c1}")
+
+
+def test_the_quickstart_with_debian(machine: Machine, tmp_path: Path) -> None:
+    """The playbook as it is, its host reached over SSH: Debian from the cache in the image, then nothing to do."""
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": host(machine)}}}))
+    command = [plays.PLAYBOOK, "-i", str(inventory), "-e", "quickstart_template=debian", "hostkit.lxc.quickstart"]
+    said = []
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said.append(done.stdout)
+    for text in said:
+        assert any(line.split()[:2] == ["p1", "RUNNING"] and "10.0.3." in line for line in text.replace('"', "").replace("\\n", "\n").splitlines()), text
+    assert "changed=0 " in said[1], said[1]
+
+
+def test_what_is_delegated_to_the_systemd_inside(play: Play) -> None:
+    """It boots whole, and gives limits of its own to its services."""
+    limit = 'systemd-run --quiet --pipe --wait -p MemoryMax=32M -p TasksMax=20 sh -c "cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup) && cat memory.max pids.max"'
+    script = "systemctl is-system-running; " + limit.replace("$(", "\\$(")
+    [inside] = play(attach("p1", script))
+    assert inside["stdout"].split() == ["running", str(32 << 20), "20"], inside
+
+
+def test_apparmor_is_not_in_the_way(machine: Machine, play: Play) -> None:
+    """The host enforces its own profiles, and none is laid on what has none."""
+    [one] = play(INFO)
+    pid = states(one)["p1"][1]
+    assert machine.ssh(f"cat /proc/{pid}/attr/current").stdout.strip() == "unconfined"
+    assert int(machine.ssh("aa-status --enforced").stdout) > 0
+
+
+def test_the_monitor_is_a_service_and_its_restart_harms_nobody(machine: Machine, play: Play) -> None:
+    [before] = play(INFO)
+    monitor = machine.ssh("systemctl show --property=ActiveState,MainPID hostkit-lxc.service").stdout.split()
+    assert monitor[0] == "ActiveState=active" or monitor[1] == "ActiveState=active"
+    machine.ssh("systemctl restart hostkit-lxc.service || systemctl stop hostkit-lxc.service")
+    after, ran = play(INFO, attach("p1", "systemctl is-system-running"))
+    assert states(before) == states(after) and states(after)["p1"][0] == "RUNNING"
+    assert ran["stdout"] == "running"
+
+
+def test_a_container_outlives_the_session_that_kills_its_processes(machine: Machine, play: Play) -> None:
+    """By an ordinary user with become, on a host with KillUserProcesses=yes; the connection ends with the task."""
+    machine.ssh(
+        "mkdir -p /etc/systemd/logind.conf.d && printf '[Login]\\nKillUserProcesses=yes\\nUserStopDelaySec=0\\n' >/etc/systemd/logind.conf.d/kill.conf"
+        " && systemctl restart systemd-logind"
+    )
+    machine.ssh("systemctl stop hostkit-lxc.service")  # the monitor is one that this session starts
+    user = {"ansible_user": "admin", "ansible_become": True, "ansible_ssh_args": "-o ControlMaster=no"}
+    [made] = play(container("c2", template="busybox", network=[]), **user)
+    deadline = time.monotonic() + 60
+    while machine.ssh("loginctl --no-legend list-users | grep -w admin", check=False).returncode == 0 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    machine.ssh("! pgrep -u admin")
+    [seen] = play(INFO)
+    assert states(seen)["c2"] == ("RUNNING", made["container"]["init_pid"])
+    machine.ssh("systemctl is-active hostkit-lxc.service")
+
+
+def test_two_controllers_at_once(machine: Machine, tmp_path: Path) -> None:
+    """Each makes three containers, one of them the same: it is made once."""
+    running = []
+    for number, names in enumerate((["t1", "t2", "t3"], ["t3", "t4", "t5"])):
+        place = tmp_path / str(number)
+        place.mkdir()
+        book = place / "play.yml"
+        tasks = [container(names, template="busybox", network=[], state="started"), container(names, state="absent", stop_timeout=0)]
+        tasks.insert(1, {"ansible.builtin.wait_for": {"timeout": 1}})
+        book.write_text(json.dumps([{"hosts": "target", "gather_facts": False, "vars": host(machine), "tasks": tasks[:1]}]))
+        env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_HOME": str(place)}
+        running.append(subprocess.Popen([plays.PLAYBOOK, "-i", "target,", str(book)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    said = [process.communicate(timeout=300)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    results = [json.loads(text[text.index("{") :]) for text in said]
+    changed = [{one["name"]: one["changed"] for one in result["results"]} for result in results]
+    assert sorted([changed[0]["t3"], changed[1]["t3"]]) == [False, True], changed
+    assert all(changed[0][name] for name in ("t1", "t2")) and all(changed[1][name] for name in ("t4", "t5")), changed
+
+
+def test_after_a_reboot_nothing_stale_is_believed(machine: Machine, play: Play) -> None:
+    [before] = play(INFO)
+    running = {name for name, (state, _pid) in states(before).items() if state == "RUNNING"}
+    assert {"p1", "c2", "t3"} <= running
+    print(f"reboot: {machine.reboot():.0f} s")
+    after, foreseen, started = play(INFO, {**container("c2"), "check_mode": True}, container("c2"))
+    assert {state for state, _pid in states(after).values()} == {"STOPPED"}, states(after)
+    assert set(states(after)) == set(states(before))
+    assert foreseen["changed"] and started["changed"] and started["container"]["state"] == "RUNNING"
