@@ -37,8 +37,8 @@ NOISE = re.compile(
 )
 STEPS = ROOT / "ci" / "steps"
 CORE_2_19 = (11, 12, 13)  # the Pythons, 3.X, that it runs on
-# All but what root-start takes.
-ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start"]
+# All but what root-start takes, and debian, which has a package mirror.
+ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start", "--ignore=tests/root/service"]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
 UNIFIED = [
     *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
@@ -50,6 +50,11 @@ LEGACY = [
     *("tests/root/start/test_start.py", "tests/root/start/test_hooks.py", "tests/root/lifecycle/test_freeze.py"),
     *("tests/root/lifecycle/test_stop.py", "tests/root/lifecycle/test_attach.py"),
 ]
+
+
+# In the virtual machine two halves of about the same length, each in a machine of its own.
+VM_HALF = ["tests/root/start"]
+VM_ELSE = ["tests/root", "--ignore=tests/root/start"]
 
 
 class Step(NamedTuple):
@@ -122,16 +127,13 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool) -> list[Step
     ]
 
 
-def bounded_call(command: list[str], stream: IO[bytes]) -> int:
-    """The exit status; a step that hangs is ended with all that it has started, so that the others still get their turn."""
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        return process.wait(TIMEOUT)
-    except subprocess.TimeoutExpired:
-        stream.write(f"\nended after {TIMEOUT} s\n".encode())
-        return 124
-    finally:
-        end(process)
+def vm_steps() -> list[Step]:
+    """What needs a real host: none of `all`, but of the group `vm`."""
+    return [
+        step("vm-root-start", "vm", "vm-root", "start", *VM_HALF),
+        step("vm-root-else", "vm", "vm-root", "else", *VM_ELSE),
+        step("vm-host", "vm", "vm-host"),
+    ]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -147,6 +149,8 @@ class Runner:
     def __init__(self, width: int) -> None:
         self._width = width
         self._printing = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._is_over = False
         self.failed: list[str] = []
         self.passed = 0
 
@@ -156,9 +160,34 @@ class Runner:
         # Two runs in one checkout take turns: a step begins by laying its copy of the tree anew.
         with (LOG / f"{step.name}.lock").open("w") as lock, log.open("wb") as stream:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            status = bounded_call(step.command, stream)
+            status = self._call(step.command, stream)
+        if self._is_over:
+            return
         with self._printing:
             self._report(step, status, time.monotonic() - began, log.read_text(encoding="utf-8", errors="replace"))
+
+    def _call(self, command: list[str], stream: IO[bytes]) -> int:
+        """The exit status; a step that hangs is ended with all that it has started, so that the others still get their turn."""
+        if self._is_over:
+            return 143
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self._running.add(process)
+        try:
+            return process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            stream.write(f"\nended after {TIMEOUT} s\n".encode())
+            return 124
+        finally:
+            self._running.discard(process)
+            end(process)
+
+    def stop(self) -> None:
+        """No step begins any more, and those that run end; `run` returns."""
+        self._is_over = True
+        for process in list(self._running):
+            end(process)
 
     def _report(self, step: Step, status: int, seconds: float, output: str) -> None:
         verdict = "ok" if status == 0 else f"FAILED ({status})"
@@ -180,7 +209,7 @@ def choose(everything: list[Step], names: list[str]) -> list[Step]:
     unknown = [name for name in names if name != "all" and not any(name in (step.name, step.group) for step in everything)]
     if unknown:
         sys.exit(f"ci/check: no step or group is named {', '.join(unknown)}; ci/check --list names them")
-    return [step for step in everything if "all" in names or step.name in names or step.group in names]
+    return [step for step in everything if ("all" in names and step.group != "vm") or step.name in names or step.group in names]
 
 
 def main(arguments: list[str]) -> int:
@@ -192,17 +221,22 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] != ["--list"]:
         # What several steps need, before two of them ask for it at a time.
         subprocess.run([str(ROOT / "ci" / "packages"), "test"], check=True, stdin=subprocess.DEVNULL)
-    everything = steps(list(pythons()), os.environ.get("HOSTKIT_REQUIRE_PYTHONS", "").split(), bool(os.environ.get("HOSTKIT_SOAK")))
+    required = os.environ.get("HOSTKIT_REQUIRE_PYTHONS", "").split()
+    everything = [*steps(list(pythons()), required, bool(os.environ.get("HOSTKIT_SOAK"))), *vm_steps()]
     if arguments == ["--list"]:
         print("\n".join(f"{step.group:<12} {step.name}" for step in everything))
         return 0
     chosen = choose(everything, arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the step that runs is ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     LOG.mkdir(parents=True, exist_ok=True)
     runner = Runner(max(len(step.name) for step in chosen))
     began = time.monotonic()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        list(pool.map(runner.run, chosen))
+        try:
+            list(pool.map(runner.run, chosen))
+        except BaseException:  # by SIGTERM or SIGINT: what runs in the threads must hear of it
+            runner.stop()
+            raise
     if runner.failed:
         print(f"failed: {', '.join(runner.failed)} (.build/log has their output)")
     print(f"all steps took {time.monotonic() - began:.0f} s")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +77,29 @@ def test_what_must_be_there(check: Any, versions: list[str], required: list[str]
 
 
 def test_every_step_is_a_script(check: Any) -> None:
-    assert [step.name for step in check.steps(found("3.11", "3.13"), [], False) if not Path(step.command[0]).exists()] == []
+    steps = [*check.steps(found("3.11", "3.13"), [], False), *check.vm_steps()]
+    assert [step.name for step in steps if not Path(step.command[0]).exists()] == []
+
+
+def test_the_virtual_machine_is_asked_for_by_its_own_name(check: Any) -> None:
+    everything = [*check.steps(found("3.11", "3.13"), [], False), *check.vm_steps()]
+    assert not [step for step in check.choose(everything, ["all"]) if step.group == "vm"]
+    assert check.choose(everything, ["vm"]) == check.vm_steps()
+
+
+def test_a_run_that_is_told_to_end_ends_its_steps(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run in threads of it, which no signal reaches."""
+    monkeypatch.setattr(check, "LOG", tmp_path)
+    runner = check.Runner(1)
+    steps = [check.Step(name, "slow", ["/bin/sh", "-c", f"touch {tmp_path}/{name}; exec sleep 300"]) for name in "ab"]
+    threads = [threading.Thread(target=runner.run, args=[step]) for step in steps]
+    threads[0].start()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "a").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    runner.stop()
+    threads[1].start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert (tmp_path / "a").exists() and not (tmp_path / "b").exists()

@@ -129,7 +129,7 @@ disk() {
     version=$(find "$root/lib/modules" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -V | tail -n 1)
     cp "$root/boot/vmlinuz-$version" "$dir/kernel"
     "$HERE/tests/vm/initrd.sh" "$root" "$version" "$dir/initrd"
-    mke2fs -q -t ext4 -L root -O ^has_journal,quota,project -E lazy_itable_init=1,nodiscard -d "$root" "$dir/root.raw" 8G
+    mke2fs -q -t ext4 -L root -O ^has_journal -E lazy_itable_init=1,nodiscard -d "$root" "$dir/root.raw" 8G >/dev/null
     qemu-img convert -O qcow2 "$dir/root.raw" "$dir/root.qcow2"
     rm "$dir/root.raw"
     rm -rf --one-file-system "$root"

@@ -94,7 +94,6 @@ class Image:
             print(f"Building the image {self.directory.name}", file=sys.stderr, flush=True)
             began = time.monotonic()
             work = self.directory.with_suffix(".new")
-            shutil.rmtree(work, ignore_errors=True)
             done = subprocess.run([str(ROOT / "tests/vm/image.sh"), self.suite, self.kind, str(work)], stdin=subprocess.DEVNULL, check=False)
             if done.returncode:
                 raise VmError(f"the image {self.suite} ({self.kind}) could not be built; {work}/log has the rest")
@@ -103,9 +102,14 @@ class Image:
             print(f"The image took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
     def _prune(self) -> None:
+        """What no machine runs from and nobody builds: images of other recipes, and what is left of a build that was ended."""
         for old in cache().glob(f"{self.suite}-{self.kind}-*"):
-            if not old.is_dir() or old.suffix or (old == self.directory and self.ready()):
+            if not old.is_dir() or (old == self.directory and self.ready()):
                 continue
-            with contextlib.suppress(BlockingIOError), locked(old.with_suffix(".lock"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            held = old.with_suffix(".build" if old.suffix else ".lock")
+            if old.stem == self.directory.name:
+                shutil.rmtree(old) if old.suffix else None  # ours: we hold its lock
+                continue
+            with contextlib.suppress(BlockingIOError), locked(held, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(old)
-                old.with_suffix(".lock").unlink()
+                held.unlink()

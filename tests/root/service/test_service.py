@@ -49,7 +49,7 @@ def outer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[paths.Container]
     try:
         create.create(create.CreateRequest(one, "debian", template_options=options, networks=[network]), lambda _line: None)
     except LxcError as error:
-        if "mirror" in str(error):
+        if "mirror" in f"{error} {error.hint}":
             pytest.skip(f"no package mirror answers: {error}")
         raise
     _furnish(Path(one.rootfs))
