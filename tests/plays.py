@@ -17,7 +17,9 @@ Result = dict[str, Any]
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
 
-def play(directory: Path, host: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], timeout: float = 300, fails: bool = False) -> list[Result]:
+def play(
+    directory: Path, host: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], timeout: float = 300, fails: bool = False
+) -> list[Result]:
     """Run tasks on the host that these variables describe, with their files in `directory`: each task's result, in order.
 
     A task that waited for its container to end would never have one. Fails unless the play ends as `fails` says.

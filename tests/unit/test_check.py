@@ -36,22 +36,24 @@ def named(steps: Any) -> dict[str, list[str]]:
 
 def test_both_cores_share_the_work(check: Any) -> None:
     steps = named(check.steps(found("3.9", "3.11", "3.13"), ["3.9", "3.13"], False))
-    assert steps["units-2.21"][2:] == ["3.13"]
+    assert steps["units-2.21"][2:4] == ["3.13", "tests/unit/test_ansible.py"]
     assert steps["units-2.19"][2:4] == ["3.11", "tests/unit/test_ansible.py"]
+    assert (steps["sanity-2.21"][2:], steps["sanity-2.19"][2:]) == ([], ["--python", "3.11"])
     assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("rest", "brief")
 
 
 def test_the_older_core_alone_does_all(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
     steps = named(check.steps(found("3.9", "3.11"), [], False))
     assert not [name for name in steps if name.endswith("-2.21")]
-    assert steps["units-2.19"][2:] == ["3.11"]
+    assert steps["units-2.19"][2:] == ["3.11"] and steps["sanity-2.19"][2:] == []
     assert steps["integration-2.19"][-1] == "all"
     assert "core 2.21 needs Python 3.12" in capsys.readouterr().out
 
 
 def test_the_soak_has_both_cores_do_all(check: Any) -> None:
     steps = named(check.steps(found("3.11", "3.13"), [], True))
-    assert steps["units-2.19"][2:] == ["3.11"]
+    assert steps["units-2.19"][2:] == ["3.11"] and steps["units-2.21"][2:] == ["3.13"]
+    assert steps["sanity-2.19"][2:] == []
     assert steps["integration-2.19"][-1] == "all"
     assert {steps["integration-2.21"][-1], steps["states-2.21"][-1]} == {"rest", "states"}
 
@@ -59,7 +61,7 @@ def test_the_soak_has_both_cores_do_all(check: Any) -> None:
 def test_the_newer_core_alone(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
     steps = named(check.steps(found("3.14"), [], False))
     assert not [name for name in steps if name.endswith("-2.19")]
-    assert steps["units-2.21"][2:] == ["3.14"]
+    assert steps["units-2.21"][2] == "3.14"
     assert "core 2.19 needs Python 3.11 to 3.13" in capsys.readouterr().out
 
 

@@ -94,7 +94,9 @@ class Image:
             print(f"Building the image {self.directory.name}", file=sys.stderr, flush=True)
             began = time.monotonic()
             work = self.directory.with_suffix(".new")
-            done = subprocess.run([str(ROOT / "tests/vm/image.sh"), self.suite, self.kind, str(work)], stdin=subprocess.DEVNULL, check=False)
+            done = subprocess.run(
+                [str(ROOT / "tests/vm/image.sh"), self.suite, self.kind, str(work)], stdin=subprocess.DEVNULL, check=False
+            )
             if done.returncode:
                 raise VmError(f"the image {self.suite} ({self.kind}) could not be built; {work}/log has the rest")
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -28,8 +28,18 @@ def main(name: str, tree: str, *arguments: str) -> int:
         print(f"resumed after {machine.resume():.1f} s", flush=True)
         machine.send(Path(tree), PLACE)
         environment = {**ENVIRONMENT, **{key: value for key, value in os.environ.items() if key == "HOSTKIT_SOAK"}}
-        words = ["env", *(f"{key}={value}" for key, value in environment.items()), "python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        return machine.run(f"cd {PLACE} && {shlex.join([*words, '--durations=15', *arguments])} </dev/null")
+        words = [
+            "env",
+            *(f"{key}={value}" for key, value in environment.items()),
+            "python3",
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ]
+        words += ["--durations=40", "-v", "-o", "faulthandler_timeout=600", *arguments]
+        return machine.run(f"cd {PLACE} && {shlex.join(words)} </dev/null")
 
 
 if __name__ == "__main__":

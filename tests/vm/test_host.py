@@ -37,6 +37,12 @@ def states(results: plays.Result) -> dict[str, tuple[str, int]]:
     return {one["name"]: (one["state"], one["init_pid"]) for one in results["containers"]}
 
 
+def service(machine: Machine) -> dict[str, str]:
+    """What systemd knows of the monitor."""
+    shown = machine.ssh("systemctl show --property=ActiveState,MainPID hostkit-lxc.service").stdout
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
 @pytest.fixture(scope="module")
 def c1(play: Play) -> int:
     """A busybox with limits, running: its init."""
@@ -47,7 +53,9 @@ def c1(play: Play) -> int:
 
 def test_it_is_such_a_host(machine: Machine) -> None:
     """Else what follows would show nothing."""
-    said = machine.ssh("cat /proc/1/comm; stat -fc %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers; aa-status --enabled && echo enforcing")
+    said = machine.ssh(
+        "cat /proc/1/comm; stat -fc %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers; aa-status --enabled && echo enforcing"
+    )
     init, kind, controllers, apparmor = said.stdout.splitlines()
     assert (init, kind, apparmor) == ("systemd", "cgroup2fs", "enforcing")
     assert {"cpu", "cpuset", "io", "memory", "pids"} <= set(controllers.split())
@@ -109,15 +117,17 @@ def test_the_quickstart_with_debian(machine: Machine, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         said.append(done.stdout)
     for text in said:
-        assert any(line.split()[:2] == ["p1", "RUNNING"] and "10.0.3." in line for line in text.replace('"', "").replace("\\n", "\n").splitlines()), text
+        assert any(
+            line.split()[:2] == ["p1", "RUNNING"] and "10.0.3." in line for line in text.replace('"', "").replace("\\n", "\n").splitlines()
+        ), text
     assert "changed=0 " in said[1], said[1]
 
 
 def test_what_is_delegated_to_the_systemd_inside(play: Play) -> None:
     """It boots whole, and gives limits of its own to its services."""
-    limit = 'systemd-run --quiet --pipe --wait -p MemoryMax=32M -p TasksMax=20 sh -c "cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup) && cat memory.max pids.max"'
-    script = "systemctl is-system-running; " + limit.replace("$(", "\\$(")
-    [inside] = play(attach("p1", script))
+    look = "cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup) && cat memory.max pids.max"
+    run = f"systemd-run --quiet --pipe --wait -p MemoryMax=32M -p TasksMax=20 sh -c '{look}'"
+    [inside] = play(attach("p1", f"systemctl is-system-running; {run}"))
     assert inside["stdout"].split() == ["running", str(32 << 20), "20"], inside
 
 
@@ -131,9 +141,10 @@ def test_apparmor_is_not_in_the_way(machine: Machine, play: Play) -> None:
 
 def test_the_monitor_is_a_service_and_its_restart_harms_nobody(machine: Machine, play: Play) -> None:
     [before] = play(INFO)
-    monitor = machine.ssh("systemctl show --property=ActiveState,MainPID hostkit-lxc.service").stdout.split()
-    assert monitor[0] == "ActiveState=active" or monitor[1] == "ActiveState=active"
-    machine.ssh("systemctl restart hostkit-lxc.service || systemctl stop hostkit-lxc.service")
+    unit = service(machine)
+    assert unit["ActiveState"] == "active" and machine.ssh(f"cat /proc/{unit['MainPID']}/comm").stdout == "hostkit-keeper\n"
+    machine.ssh("systemctl restart hostkit-lxc.service")
+    assert service(machine)["MainPID"] != unit["MainPID"]
     after, ran = play(INFO, attach("p1", "systemctl is-system-running"))
     assert states(before) == states(after) and states(after)["p1"][0] == "RUNNING"
     assert ran["stdout"] == "running"
@@ -142,10 +153,10 @@ def test_the_monitor_is_a_service_and_its_restart_harms_nobody(machine: Machine,
 def test_a_container_outlives_the_session_that_kills_its_processes(machine: Machine, play: Play) -> None:
     """By an ordinary user with become, on a host with KillUserProcesses=yes; the connection ends with the task."""
     machine.ssh(
-        "mkdir -p /etc/systemd/logind.conf.d && printf '[Login]\\nKillUserProcesses=yes\\nUserStopDelaySec=0\\n' >/etc/systemd/logind.conf.d/kill.conf"
-        " && systemctl restart systemd-logind"
+        "mkdir -p /etc/systemd/logind.conf.d && cd /etc/systemd/logind.conf.d &&"
+        "printf '[Login]\\nKillUserProcesses=yes\\nUserStopDelaySec=0\\n' >kill.conf && systemctl restart systemd-logind"
     )
-    machine.ssh("systemctl stop hostkit-lxc.service")  # the monitor is one that this session starts
+    machine.ssh("systemctl stop hostkit-lxc.service")  # the next monitor is begun in that session
     user = {"ansible_user": "admin", "ansible_become": True, "ansible_ssh_args": "-o ControlMaster=no"}
     [made] = play(container("c2", template="busybox", network=[]), **user)
     deadline = time.monotonic() + 60
@@ -154,7 +165,7 @@ def test_a_container_outlives_the_session_that_kills_its_processes(machine: Mach
     machine.ssh("! pgrep -u admin")
     [seen] = play(INFO)
     assert states(seen)["c2"] == ("RUNNING", made["container"]["init_pid"])
-    machine.ssh("systemctl is-active hostkit-lxc.service")
+    assert service(machine)["ActiveState"] == "active"
 
 
 def test_two_controllers_at_once(machine: Machine, tmp_path: Path) -> None:
@@ -167,11 +178,15 @@ def test_two_controllers_at_once(machine: Machine, tmp_path: Path) -> None:
         task = container(names, template="busybox", network=[])
         book.write_text(json.dumps([{"hosts": "target", "gather_facts": False, "vars": host(machine), "tasks": [task]}]))
         env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_HOME": str(place)}
-        running.append(subprocess.Popen([plays.PLAYBOOK, "-i", "target,", str(book)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        running.append(
+            subprocess.Popen(
+                [plays.PLAYBOOK, "-i", "target,", str(book)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        )
     said = [process.communicate(timeout=300)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0], said
     seen = [plays.results(text) for text in said]
-    changed = [{one["name"]: one["changed"] for one in result["results"]} for result in seen]
+    changed = [{one["name"]: one["changed"] for one in result["containers"]} for result in seen]
     assert sorted([changed[0]["t3"], changed[1]["t3"]]) == [False, True], changed
     assert all(changed[0][name] for name in ("t1", "t2")) and all(changed[1][name] for name in ("t4", "t5")), changed
 
