@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import plays
 from images import Image
@@ -27,7 +26,7 @@ Play = Callable[..., list[plays.Result]]
 @pytest.fixture(scope="module")
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     kind = getattr(request.module, "KIND", "plain")
-    directory = HERE.parents[1] / ".build" / "vm" / request.module.__name__.rpartition(".")[2].replace("_", "-")
+    directory = Path(__file__).resolve().parents[2] / ".build" / "vm" / request.module.__name__.rpartition(".")[2].replace("_", "-")
     with Machine(Image(os.environ.get("SUITE") or "bookworm", kind), directory) as one:
         print(f"resumed after {one.resume():.1f} s")
         yield one

@@ -62,7 +62,7 @@ def ensure(image: Image) -> Path:
 
 def _save_first_boot(image: Image, saved: Path) -> None:
     shutil.rmtree(saved, ignore_errors=True)
-    saved.mkdir()
+    saved.mkdir(parents=True)
     root = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image.directory / "root.qcow2"), "root.qcow2"]
     for arguments in (root, *(["create", "-q", "-f", "qcow2", name, size] for name, size in DISKS.items())):
         subprocess.run(["qemu-img", *arguments], cwd=saved, check=True)
@@ -92,13 +92,20 @@ class Machine:
     def __init__(self, image: Image, directory: Path) -> None:
         self.image, self.directory = image, directory
         self._process: subprocess.Popen[bytes] | None = None
+        self._ours = contextlib.ExitStack()
         self.port = 0
 
     def __enter__(self) -> Machine:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._ours.enter_context(locked(self.directory / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise VmError(f"the machine {self.directory.name} is in use by another run") from None
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._ours.close()
 
     @property
     def config(self) -> Path:
@@ -150,10 +157,19 @@ class Machine:
         (self.directory / "pid").write_text(f"{self._process.pid} {_start_time(self._process.pid)}\n")
 
     def _write_config(self) -> None:
-        self.config.write_text(
-            f"Host *\n  HostName 127.0.0.1\n  Port {self.port}\n  User root\n  IdentityFile {self.image.directory}/key\n"
-            "  IdentitiesOnly yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  ConnectTimeout 20\n  BatchMode yes\n"
-        )
+        options = {
+            "HostName": "127.0.0.1",
+            "Port": self.port,
+            "User": "root",
+            "IdentityFile": self.image.directory / "key",
+            "IdentitiesOnly": "yes",
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "LogLevel": "ERROR",
+            "ConnectTimeout": 20,
+            "BatchMode": "yes",
+        }
+        self.config.write_text("".join(["Host *\n", *(f"  {name} {value}\n" for name, value in options.items())]))
 
     def pid(self) -> int:
         """Of its QEMU, 0 when none runs."""
