@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,7 @@ LOG = payloads.ConsoleLog().pack()
 class Near:
     """A container's server in this process, and connections to it."""
 
-    def __init__(self, loop: Loop, path: str) -> None:
+    def __init__(self, loop: Loop, path: str, save: Callable[[Record], None]) -> None:
         self.loop, self.path = loop, path
         self.links: list[socket.socket] = []
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -38,7 +38,8 @@ class Near:
         self.record = Record(Container("/lxc", "u1"), self.listener)
         self.record.state = State.RUNNING
         self.record.console = SimpleNamespace(buffer_size=LONG, ring=bytearray(LONG))  # type: ignore[assignment]
-        self.server = Server(loop, self.record, Actions(lambda _record, _state: None, lambda _record: None))
+        self.server = Server(loop, self.record, Actions(lambda _record, _state: None, lambda _record: None, save))
+        save(self.record)
 
     def connect(self, *said: bytes) -> socket.socket:
         """One client more, which says this; all of it is heard by the end of the next two rounds."""
@@ -55,8 +56,8 @@ class Near:
 
 
 @pytest.fixture
-def near(loop: Loop, tmp_path: Path) -> Iterator[Near]:
-    made = Near(loop, str(tmp_path / "command"))
+def near(loop: Loop, tmp_path: Path, save: Callable[[Record], None]) -> Iterator[Near]:
+    made = Near(loop, str(tmp_path / "command"), save)
     yield made
     for client in list(made.record.clients):
         client.close()
