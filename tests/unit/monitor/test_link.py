@@ -105,6 +105,28 @@ def test_what_is_held_is_closed_after_the_keeper_was_told_and_not_before(loop: L
         os.close(link.bond.pidfd)
 
 
+def test_each_look_at_what_has_ended_is_answered_on_its_own(loop: Loop) -> None:
+    """What ended after the first may be heard of by the second only."""
+    keeper, ours = sockets.seqpacket_pair()
+    link = Link(loop, bond(ours), lambda: None)
+    done: list[Any] = []
+    told: list[int] = []
+    loop.on_exit(102, told.append)
+    with keeper, ours:
+        for number in (101, 102):
+            link.reap(lambda number=number: done.append((number, list(told))))  # type: ignore[misc]
+        keeper.send(b'{"reaped": true}')
+        link.hear()
+        assert done == [(101, [])]
+        for word in ({"ended": [102, 7]}, {"reaped": True}):
+            keeper.send(json.dumps(word).encode())
+        link.hear()
+        assert done == [(101, []), (102, [7])]
+        loop.forget(ours.fileno())
+        loop.forget(link.bond.pidfd)
+        os.close(link.bond.pidfd)
+
+
 def test_numbers_are_enough_for_one_that_shares_the_table(loop: Loop) -> None:
     keeper, ours = sockets.seqpacket_pair()
     link = Link(loop, bond(ours), lambda: None)

@@ -9,7 +9,7 @@ descriptors with the monitor that it forks (`table.py`), and so holds numbers; o
 
     monitor to keeper: {"up"}; {"hold": key, "names", "more"} with "fds", numbers, or with descriptors; {"drop": key};
                        {"release": key, "name"}; {"reap"}; {"exec": command}
-    keeper to monitor: {"ended": [pid, status]}; {"released": key}; after an exec {"ready"}, or {"failed": why}
+    keeper to monitor: {"ended": [pid, status]}; {"released": key}; {"reaped"}, when all were told; after an exec {"ready"}, or {"failed": why}
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ class Keeper:
             self._tell({"released": message["release"]})
         if "reap" in message:
             self._reap()
+            self._tell({"reaped": True})
         if "exec" in message:
             self._tell({"failed": self._execute(message["exec"])})
 

@@ -36,13 +36,14 @@ class Link:
         self._unsent: list[_Unsent] = []
         self._unclosed: list[int] = []
         self._releasing: dict[str, Callable[[], None]] = {}
+        self._reaping: list[Callable[[], None]] = []
         self.renew(bond)
 
     def renew(self, bond: Bond) -> None:
         """Talk to this keeper from now on, which shares our table. What an old one was to let go of, this one does not have."""
         bond.end.setblocking(False)
         self.end, self.bond = bond.end, bond
-        self._shares, self._is_parting = True, False
+        self._shares, self._is_parting, self._reaping = True, False, []
         self.loop.watch(bond.end.fileno(), READ, self._turn)
         self.loop.watch(bond.pidfd, READ, self._lost)
         for key in list(self._releasing):
@@ -91,8 +92,9 @@ class Link:
         else:
             _close(fds)
 
-    def reap(self) -> None:
-        """A process that is no child of ours has ended: see whether it is one of the keeper's."""
+    def reap(self, act: Callable[[], None]) -> None:
+        """A process that is no child of ours has ended: see whether it is one of the keeper's. By `act` it has told how, if it is."""
+        self._reaping.append(act)
         self._send({"reap": True})
 
     def execute(self, command: Sequence[str]) -> None:
@@ -182,8 +184,11 @@ class Link:
             self.loop.ended(pid, status)
         elif "released" in message:
             self._released(message["released"])
+        elif "reaped" in message:
+            self._reaping.pop(0)()
         else:
-            self._part()
+            if "ready" in message or "failed" in message:
+                self._part()
             self.on_word(message)
 
 

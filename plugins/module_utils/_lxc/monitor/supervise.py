@@ -255,7 +255,7 @@ class Supervisor:
         self.loop.forget(pidfd)
         self.loop.reap()
         if self.loop.awaits(pid):
-            self.link.reap()
+            self.link.reap(lambda: self.loop.give_up(pid, state.UNKNOWN))
             self.loop.later(0 if pid in self._orphans else _GRACE, lambda: self._give_up(pid))
         self._orphans.discard(pid)
 
