@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import table
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.handover import Held
@@ -55,7 +56,8 @@ def is_open(fd: int) -> bool:
     return True
 
 
-def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spares", [True, False])
+def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path, spares: bool) -> None:
     def run(said_fd: int) -> object:
         one, other, gone, ours = (listen(name) for name in (b"\0one", b"\0other", b"\0gone", str(tmp_path / "ours")))
         waiting, asking, silent, late, asking_us = (let_in(listener)[0] for listener in (one, one, other, gone, ours))
@@ -67,18 +69,20 @@ def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path) -
             "empty": {},
         }
         own = table.Own.open()
-        table.sweep(held, own)
-        kept = (one, other, ours, waiting, asking, silent)
-        swept = (gone, late, asking_us, *pair, *datagrams)
+        table.sweep(held, own, spares)
+        asked = [asking, silent] if spares else []
+        kept = (one, other, ours, waiting, *asked)
+        swept = (gone, late, asking_us, *pair, *datagrams, *({asking, silent} - {*asked}))
         return [
             {key: sorted(name.rstrip("0123456789") for name in names) for key, names in held.items()},
-            held["one"][f"asked {asking.fileno()}"] == asking.fileno() and held["other"][f"asked {silent.fileno()}"] == silent.fileno(),
+            all(held[key].get(f"asked {sock.fileno()}", -1) == sock.fileno() for key, sock in zip(("one", "other"), asked)),
             [is_open(sock.fileno()) for sock in kept] + [is_open(fd) for fd in (0, 1, 2, *own)],
             [is_open(sock.fileno()) for sock in swept] + [is_open(stray)],
         ]
 
     names, is_named, kept, swept = in_a_child(run)
-    assert names == {"one": ["asked ", "client ", "init", "listener"], "other": ["asked ", "listener"], "ours": ["listener"], "empty": []}
+    asked = ["asked "] if spares else []
+    assert names == {"one": [*asked, "client ", "init", "listener"], "other": [*asked, "listener"], "ours": ["listener"], "empty": []}
     assert is_named and all(kept) and not any(swept)
 
 

@@ -9,7 +9,8 @@ descriptors with the monitor that it forks (`table.py`), and so holds numbers; o
 
     monitor to keeper: {"up"}; {"hold": key, "names", "more"} with "fds", numbers, or with descriptors; {"drop": key};
                        {"release": key, "name"}; {"reap"}; {"exec": command}
-    keeper to monitor: {"ended": [pid, status]}; {"released": key}; {"reaped"}, when all were told; after an exec {"ready"}, or {"failed": why}
+    keeper to monitor: {"ended": [pid, status]}; {"reaped"}, when all of these were told; {"released": key};
+                       after an exec {"ready"}, or {"failed": why}
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ RESTART = 75  # the exit status of a monitor that wants another in its place
 _SIZE = 1 << 16
 _KEPT_STATUSES = 1024
 _STEADY, _LONGEST = 10.0, 30.0  # seconds: a monitor that lived so long may be started again at once; the longest pause
+
+_SUSPECT = 5  # so many that died young in a row may have died of what they were asked: it is not asked again
 
 Begin = Callable[[table.Bond, Held, "dict[int, int]"], None]
 
@@ -138,9 +141,9 @@ class Keeper:
         self.child, self.end, self._shares = 0, None, False
         if code == 0 or self._is_ending or not self._is_up:
             os._exit(int(code != 0 and not self._is_ending))
-        table.sweep(self.held, self._own)
         is_steady = code == RESTART or time.monotonic() - self._began > _STEADY
         self._failures = 0 if is_steady else self._failures + 1
+        table.sweep(self.held, self._own, self._failures < _SUSPECT)
         self._due = time.monotonic() + (min(0.1 * 2**self._failures, _LONGEST) if self._failures > 1 else 0)
         if code != RESTART:
             say(f"The monitor ended with {code}; another takes its place\n")

@@ -63,8 +63,8 @@ def leave(keep: Iterable[int]) -> None:
     process.close_all_but([0, 1, 2, *keep])
 
 
-def sweep(held: Held, own: Own) -> None:
-    """Close what a monitor that has gone left behind, but connections on which nothing was answered: these are held from here on."""
+def sweep(held: Held, own: Own, spares: bool = True) -> None:
+    """Close what a monitor that has gone left behind; but `spares` connections on which nothing was answered: these are held from here on."""
     kept = {0, 1, 2, *own, *descriptors(held)}
     try:
         found = set(map(int, os.listdir("/proc/self/fd")))
@@ -75,7 +75,7 @@ def sweep(held: Held, own: Own) -> None:
     for key, names in held.items():
         for name in [name for name, fd in names.items() if fd not in found]:
             del names[name]
-        if "listener" in names:
+        if spares and "listener" in names:
             sought[sockets.abstract_name(names["listener"], True)] = key
     sought.pop(b"", None)  # of our own requests, which are asked again
     for fd in found - kept:
