@@ -64,7 +64,7 @@ def leave(keep: Iterable[int]) -> None:
 
 
 def sweep(held: Held, own: Own, spares: bool = True) -> None:
-    """Close what a monitor that has gone left behind; but `spares` connections on which nothing was answered: these are held from here on."""
+    """Close what a monitor that has gone left behind; it `spares` connections on which nothing was answered: they are held from here on."""
     kept = {0, 1, 2, *own, *descriptors(held)}
     try:
         found = set(map(int, os.listdir("/proc/self/fd")))
