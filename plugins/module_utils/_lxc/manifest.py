@@ -220,9 +220,9 @@ def monitor() -> tuple[object, ...]:
 
 
 def monitor_state() -> tuple[object, ...]:
-    from .monitor import state, supervise
+    from .monitor import state, supervise, table
 
-    return state, supervise
+    return state, supervise, table
 
 
 def network() -> tuple[object, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import loop as loops
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
 
 
 @pytest.fixture
@@ -23,6 +25,25 @@ def loop() -> Iterator[Loop]:
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def save(loop: Loop) -> Callable[[Record], None]:
+    """What becomes of what a record disposes of, when it is saved and at the end of each turn after that."""
+    saved: list[Record] = []
+
+    def close(record: Record) -> None:
+        fds, record.disposed = record.disposed, []
+        for fd in fds:
+            os.close(fd)
+
+    def save(record: Record) -> None:
+        close(record)
+        if record not in saved:
+            saved.append(record)
+            loop.at_end_of_turn(lambda: close(record))
+
+    return save
 
 
 class Clock:

@@ -33,7 +33,7 @@ def container_socket(loop: Loop, path: str) -> tuple[Any, bytes]:
     listener.listen(10)
     record = Record(Container("/lxc", "u1"), listener)
     record.state = State.RUNNING
-    actions = Actions(lambda _record, _state: None, lambda _record: None)
+    actions = Actions(lambda _record, _state: None, lambda _record: None, lambda _record: None)
     return Server(loop, record, actions), protocol.pack_request(Command.GET_STATE, 0, b"")
 
 

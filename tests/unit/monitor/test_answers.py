@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Optional
@@ -33,7 +34,7 @@ PAIRS = [["lxc.uts.name", "u1"], ["lxc.group", "web"], ["lxc.net.0.type", "veth"
 class Host:
     """A server without a listener, and one client at a time at the other end of a pair."""
 
-    def __init__(self, loop: Loop, tmp_path: Path) -> None:
+    def __init__(self, loop: Loop, tmp_path: Path, save: Callable[[Record], None]) -> None:
         self.loop = loop
         self.listener, self.far = socket.socketpair()
         self.record = Record(Container("/lxc", "u1"), self.listener)
@@ -46,12 +47,15 @@ class Host:
             (tmp_path / name).mkdir()
         self.told: list[State] = []
         self.stopped: list[Record] = []
-        self.server = Server(loop, self.record, Actions(lambda _record, state: self.told.append(state), self.stopped.append))
+        self.server = Server(loop, self.record, Actions(lambda _record, state: self.told.append(state), self.stopped.append, save))
+        self.save = save
+        save(self.record)
         self.clients: list[Client] = []
 
     def connect(self) -> socket.socket:
         near, far = socket.socketpair()
         client = Client(self.server, near)
+        client.await_question()
         self.clients.append(client)
         far.settimeout(5)
         return far
@@ -76,8 +80,8 @@ class Host:
 
 
 @pytest.fixture
-def host(loop: Loop, tmp_path: Path) -> Host:
-    return Host(loop, tmp_path)
+def host(loop: Loop, tmp_path: Path, save: Callable[[Record], None]) -> Host:
+    return Host(loop, tmp_path, save)
 
 
 TEXT = protocol.pack_text
@@ -239,8 +243,9 @@ def test_a_stop_is_answered_by_the_end_of_the_connection_alone(host: Host) -> No
     link.setblocking(False)
     with pytest.raises(BlockingIOError):
         link.recv(1)
-    for act in host.record.stop_clients:
+    for act in list(host.record.stop_clients):
         act()
+    host.save(host.record)
     assert link.recv(1) == b""
 
 
@@ -310,6 +315,7 @@ def test_the_end_of_a_run_hangs_up_and_a_client_of_then_does_not_take_the_tty_of
     of_then = host.connect()
     _number, [master_fd] = take_tty(host, of_then, 1)
     host.record.release(host.loop)
+    host.save(host.record)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         os.read(master_fd, 1)
     host.record.fresh()

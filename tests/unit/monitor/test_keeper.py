@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import keeper
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import keeper, table
 
 STARTS, ENOUGH = 14, 77
 
@@ -70,9 +69,9 @@ def run(monkeypatch: pytest.MonkeyPatch, code: int, lives: Callable[[int], float
         if seconds > end_after:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def begin(end: socket.socket, _held: object, _statuses: object) -> None:
+    def begin(bond: table.Bond, _held: object, _statuses: object) -> None:
         if up:
-            end.send(b'{"up": true}')
+            bond.end.send(b'{"up": true}')
         os._exit(code)
 
     class Counted(keeper.Keeper):
@@ -93,7 +92,7 @@ def run(monkeypatch: pytest.MonkeyPatch, code: int, lives: Callable[[int], float
     pid = os.fork()
     if pid == 0:
         try:
-            Counted(begin, {}).run()
+            Counted(begin, {"test": {"said": write_fd}}).run()
         finally:
             os._exit(99)
     os.close(write_fd)

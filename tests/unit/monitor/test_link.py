@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import types
 from typing import Any
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import sockets
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import adopt, state
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import adopt, state, table
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.link import Link
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
@@ -23,7 +25,7 @@ def test_all_that_was_said_is_heard(loop: Loop) -> None:
     told: dict[int, int] = {}
     for pid in (101, 102, 103):
         loop.on_exit(pid, lambda status, pid=pid: told.update({pid: status}))  # type: ignore[misc]
-    link = Link(loop, ours, lambda: None)
+    link = Link(loop, bond(ours), lambda: None)
     with keeper, ours:
         link.hear()
         assert told == {}
@@ -34,14 +36,113 @@ def test_all_that_was_said_is_heard(loop: Loop) -> None:
         loop.forget(ours.fileno())
 
 
-def test_a_keeper_that_has_died_is_noticed_and_no_trouble(loop: Loop) -> None:
+def bond(ours: socket.socket, pid: int = 0, *others: int) -> table.Bond:
+    return table.Bond(ours, os.pidfd_open(pid or os.getpid()), others)
+
+
+def open_fds() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+def test_a_keeper_that_has_died_is_noticed_by_its_pidfd_and_heard_to_the_end(loop: Loop) -> None:
+    """Its end of the talk, and whatever else it had, is open in our table; what waited to be said to it is said to nobody."""
+    before = open_fds()
     keeper, ours = sockets.seqpacket_pair()
-    lost: list[bool] = []
-    link = Link(loop, ours, lambda: lost.append(True))
-    keeper.close()
-    link.hear()
-    link.hear()
-    assert lost == [True]
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    said: list[Any] = []
+    link = Link(loop, bond(ours, pid, keeper.detach()), lambda: said.append("lost"))
+    link.on_word = said.append
+    os.write(link.bond.others[0], b'{"news": 1}')
+    while not link._unsent:
+        link.hold("key", {"name": 0})
+    link.close([os.dup(0)])
+    os.waitid(os.P_PID, pid, os.WEXITED)
+    loop.turn()
+    assert said == [{"news": 1}, "lost"]
+    assert open_fds() == before
+    link.hold("key", {"name": 0})
+    assert link.is_idle
+
+
+def test_what_is_held_is_closed_after_the_keeper_was_told_and_not_before(loop: Loop) -> None:
+    keeper, ours = sockets.seqpacket_pair()
+    link = Link(loop, bond(ours), lambda: None)
+    first, second, third = (os.dup(0) for _number in range(3))
+
+    def is_open(fd: int) -> bool:
+        try:
+            os.fstat(fd)
+        except OSError:
+            return False
+        return True
+
+    with keeper, ours:
+        link.drop("key")
+        link.close([first])
+        assert not is_open(first)
+        while link.is_idle:
+            link.hold("key", {"name": 0})
+        link.close([second])
+        assert is_open(second)
+        keeper.setblocking(False)
+        while not link.is_idle:
+            with contextlib.suppress(BlockingIOError):
+                while keeper.recv(4096):
+                    continue
+            loop.turn()
+        assert not is_open(second)
+        link.execute(["true"])
+        link.drop("key")
+        link.close([third])
+        assert is_open(third), "the keeper may not have taken its table along yet"
+        keeper.send(b'{"ready": true}')
+        link.hear()
+        assert not is_open(third)
+        loop.forget(ours.fileno())
+        loop.forget(link.bond.pidfd)
+        os.close(link.bond.pidfd)
+
+
+def test_each_look_at_what_has_ended_is_answered_on_its_own(loop: Loop) -> None:
+    """What ended after the first may be heard of by the second only."""
+    keeper, ours = sockets.seqpacket_pair()
+    link = Link(loop, bond(ours), lambda: None)
+    done: list[Any] = []
+    told: list[int] = []
+    loop.on_exit(102, told.append)
+    with keeper, ours:
+        for number in (101, 102):
+            link.reap(lambda number=number: done.append((number, list(told))))  # type: ignore[misc]
+        keeper.send(b'{"reaped": true}')
+        link.hear()
+        assert done == [(101, [])]
+        for word in ({"ended": [102, 7]}, {"reaped": True}):
+            keeper.send(json.dumps(word).encode())
+        link.hear()
+        assert done == [(101, []), (102, [7])]
+        loop.forget(ours.fileno())
+        loop.forget(link.bond.pidfd)
+        os.close(link.bond.pidfd)
+
+
+def test_numbers_are_enough_for_one_that_shares_the_table(loop: Loop) -> None:
+    keeper, ours = sockets.seqpacket_pair()
+    link = Link(loop, bond(ours), lambda: None)
+    with keeper, ours:
+        link.hold("key", {"name": 0})
+        data, fds = sockets.recv_with_fds(keeper, 4096)
+        assert (json.loads(data)["fds"], fds) == ([0], [])
+        link.execute(["true"])
+        link.hold("key", {"name": 0})
+        keeper.recv(4096)
+        data, fds = sockets.recv_with_fds(keeper, 4096)
+        assert "fds" not in json.loads(data) and len(fds) == 1
+        os.close(fds[0])
+        loop.forget(ours.fileno())
+        loop.forget(link.bond.pidfd)
+        os.close(link.bond.pidfd)
 
 
 @pytest.mark.parametrize(("known", "pidfd"), [(True, True), (False, True), (False, False)])

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor import places, serve
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.answers import Actions, Answer
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.loop import Loop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.record import Record
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.serve import Server
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.monitor.serve import Client, Server
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import Command, State
@@ -29,7 +29,7 @@ LOG = payloads.ConsoleLog().pack()
 class Near:
     """A container's server in this process, and connections to it."""
 
-    def __init__(self, loop: Loop, path: str) -> None:
+    def __init__(self, loop: Loop, path: str, save: Callable[[Record], None]) -> None:
         self.loop, self.path = loop, path
         self.links: list[socket.socket] = []
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -38,7 +38,8 @@ class Near:
         self.record = Record(Container("/lxc", "u1"), self.listener)
         self.record.state = State.RUNNING
         self.record.console = SimpleNamespace(buffer_size=LONG, ring=bytearray(LONG))  # type: ignore[assignment]
-        self.server = Server(loop, self.record, Actions(lambda _record, _state: None, lambda _record: None))
+        self.server = Server(loop, self.record, Actions(lambda _record, _state: None, lambda _record: None, save))
+        save(self.record)
 
     def connect(self, *said: bytes) -> socket.socket:
         """One client more, which says this; all of it is heard by the end of the next two rounds."""
@@ -55,8 +56,8 @@ class Near:
 
 
 @pytest.fixture
-def near(loop: Loop, tmp_path: Path) -> Iterator[Near]:
-    made = Near(loop, str(tmp_path / "command"))
+def near(loop: Loop, tmp_path: Path, save: Callable[[Record], None]) -> Iterator[Near]:
+    made = Near(loop, str(tmp_path / "command"), save)
     yield made
     for client in list(made.record.clients):
         client.close()
@@ -153,3 +154,140 @@ def test_who_was_foreign_when_it_came_stays_so(near: Near, come_from: Any) -> No
     link.sendall(protocol.pack_request(Command.STOP))
     near.loop.turn()
     assert protocol.unpack_response(link.recv(protocol.HEADER)).ret == -1
+
+
+PART: dict[str, list[bytes]] = {"half a header": SLOW["half a header"], "half a payload": SLOW["half a payload"]}
+
+
+@pytest.mark.parametrize("said", PART.values(), ids=PART)
+def test_a_part_of_a_question_stays_where_it_is_and_is_not_looked_at_again(near: Near, is_closed: Any, said: list[bytes]) -> None:
+    """Until more comes; or the end, with which it is dropped."""
+    link, gone = near.connect(*said), near.connect(*said)
+    assert near.loop._epoll.poll(0) == []
+    assert near.record.clients[0].connection.recv(9000, socket.MSG_PEEK) == b"".join(said)
+    gone.shutdown(socket.SHUT_WR)
+    near.loop.turn()
+    assert is_closed(gone) and not is_closed(link)
+    near.record.console.ring = bytearray(b"x")  # type: ignore[union-attr]
+    link.sendall((STATE if len(said) == 1 else LOG)[-1:])
+    near.loop.turn()
+    assert protocol.unpack_response(link.recv(protocol.HEADER)).ret == 0
+
+
+def test_the_largest_question_is_heard_whole(near: Near) -> None:
+    payload = bytes(protocol.MAX_PAYLOAD)
+    link = near.connect(protocol.pack_request(Command.GET_CONFIG_ITEM, 0, payload), payload[:5000], payload[5000:])
+    assert protocol.unpack_response(link.recv(protocol.HEADER)).ret < 0
+
+
+@pytest.mark.parametrize("command", [Command.GET_STATE, Command.TERMINAL_WINCH])
+def test_who_says_more_than_a_question_is_answered_and_sees_the_end(near: Near, command: Command) -> None:
+    """And no error, as of a connection that is closed with something in it."""
+    link = near.connect(protocol.pack_request(command) + bytes(4000))
+    if command == Command.GET_STATE:
+        assert state(link) == State.RUNNING
+    assert link.recv(1) == b""
+
+
+def test_who_is_to_be_answered_later_is_not_looked_at_meanwhile(near: Near, is_closed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve.answers, "answer", lambda *_asked: Answer(silent=True))
+    link, gone = near.connect(STATE), near.connect(STATE)
+    assert near.loop._epoll.poll(0) == []
+    [first, second] = near.record.clients
+    assert first.connection.recv(99, socket.MSG_PEEK) == STATE, "another monitor would begin it anew"
+    gone.close()
+    near.loop.turn()
+    assert near.record.clients == [first] and second.fd < 0
+    first.reply(Answer(0, 7))
+    assert state(link) == 7 and link.recv(1) == b""
+
+
+class Next(Near):
+    """The monitor after one that was killed: `take` is given what its keeper holds."""
+
+    def take(self, listed: list[dict[str, Any]], **names: socket.socket) -> None:
+        held = {name.replace("_", " "): sock.detach() for name, sock in names.items()}
+        self.server.resume(listed, held)
+        for _round in range(2):
+            self.loop.later(0, lambda: None)
+            self.loop.turn()
+
+
+@pytest.fixture
+def after(loop: Loop, tmp_path: Path, save: Callable[[Record], None]) -> Iterator[Next]:
+    made = Next(loop, str(tmp_path / "next"), save)
+    yield made
+    for client in list(made.record.clients):
+        client.close()
+    save(made.record)
+    made.listener.close()
+
+
+def test_who_had_asked_another_monitor_is_answered_by_the_next(after: Next, clock: Any, is_closed: Any) -> None:
+    """Who has not said all yet can say the rest, and who never does is dropped in the end."""
+    pairs = [socket.socketpair() for _number in range(3)]
+    for (_near, far), said in zip(pairs, (STATE, STATE[:9], b"")):
+        far.settimeout(5)
+        far.sendall(said)
+    after.take([], asked_7=pairs[0][0], asked_8=pairs[1][0], asked_9=pairs[2][0])
+    far = [pair[1] for pair in pairs]
+    assert state(far[0]) == State.RUNNING and far[0].recv(1) == b""
+    assert after.loop._epoll.poll(0) == []
+    far[1].sendall(STATE[9:])
+    after.loop.turn()
+    assert state(far[1]) == State.RUNNING
+    clock.let_pass(9)
+    assert not is_closed(far[2])
+    clock.let_pass(2)
+    assert is_closed(far[2]) and after.record.clients == []
+
+
+def test_what_somebody_wanted_who_has_gone_is_not_done(after: Next) -> None:
+    """It may have been done, and answered; and something else have been asked for since."""
+    stopped: list[Record] = []
+    after.server.actions = after.server.actions._replace(stop=stopped.append)
+    for is_gone in (True, False):
+        near, far = socket.socketpair()
+        after.links.append(far)
+        far.sendall(protocol.pack_request(Command.STOP))
+        if is_gone:
+            far.close()
+        after.take([], asked_7=near)
+        assert len(stopped) == (0 if is_gone else 1)
+    assert [client.waiting for client in after.record.clients] == [{"stop": True}]
+
+
+def test_who_is_to_wait_is_written_down_before_it_is_told(near: Near) -> None:
+    saved: list[list[dict[str, Any]]] = []
+
+    def save(record: Record) -> None:
+        link.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            link.recv(1)
+        assert record.clients[0].connection.recv(9000, socket.MSG_PEEK) == wait_for(State.STOPPED)
+        saved.append([client.waiting for client in record.clients])
+
+    near.server.actions = near.server.actions._replace(save=save)
+    link = near.connect()
+    link.sendall(wait_for(State.STOPPED))
+    near.loop.turn()
+    assert saved == [[{"states": (1, 0, 0, 0, 0, 0, 0, 0)}]]
+    assert state(link) == protocol.MAX_STATE
+
+
+@pytest.mark.parametrize(("written", "told"), [(True, True), (True, False), (False, False)])
+def test_who_waits_goes_on_waiting_and_is_told_so_if_it_was_not(after: Next, is_closed: Any, written: bool, told: bool) -> None:
+    """One that the keeper holds has asked, though the ledger does not have it yet."""
+    near, far = socket.socketpair()
+    far.settimeout(5)
+    if not told:
+        far.sendall(wait_for(State.STOPPED))
+    listed = [{"states": [1, 0, 0, 0, 0, 0, 0, 0], "serial": 41}] if written else []
+    after.take(listed, client_41=near)
+    if not told:
+        assert state(far) == protocol.MAX_STATE
+    [client] = after.record.state_clients
+    assert client.states[State.STOPPED] == 1 and not is_closed(far)
+    assert (client.serial == 41) == written and next(Client.serials) > client.serial
+    client.push(b"stopped")
+    assert far.recv(99) == b"stopped"

@@ -16,6 +16,7 @@ from typing import Any
 
 CLONE_NEWTIME = 0x00000080
 CLONE_VM = 0x00000100
+CLONE_FILES = 0x00000400
 CLONE_PIDFD = 0x00001000
 CLONE_VFORK = 0x00004000
 CLONE_PARENT = 0x00008000
@@ -214,7 +215,7 @@ def malloc_trim() -> None:
 
 def unshare(flags: int) -> None:
     """unshare(2)"""
-    call(f"namespaces {flags:#x}", "unshare", ctypes.c_int(flags & 0xFFFFFFFF).value)
+    call(f"flags {flags:#x}", "unshare", ctypes.c_int(flags & 0xFFFFFFFF).value)
 
 
 def setns(fd: int, nstype: int = 0) -> None:

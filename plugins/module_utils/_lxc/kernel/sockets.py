@@ -82,6 +82,21 @@ def recv_with_credentials(sock: socket.socket, size: int) -> tuple[bytes, tuple[
     return data, sender
 
 
+def abstract_name(fd: int, listens: bool) -> bytes:
+    """The abstract name of a UNIX stream socket that listens, or of one that was accepted there; b"" for anything else."""
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError:  # ENOTSOCK
+        return b""
+    try:
+        if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+            return b""
+        name = sock.getsockname() if bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listens else b""
+        return name if isinstance(name, bytes) else b""
+    finally:
+        sock.detach()
+
+
 def seqpacket_pair() -> tuple[socket.socket, socket.socket]:
     """Two ends that keep messages apart and tell of the other's end; both close on exec."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)

@@ -44,10 +44,11 @@ class Answer(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """What answers may have done by the supervisor: set a state and tell the state clients; end the container."""
+    """What answers may have done by the supervisor: set a state and tell the state clients; end the container; write down who waits."""
 
     set_state: Callable[[Record, State], None]
     stop: Callable[[Record], None]
+    save: Callable[[Record], None]
 
 
 _FENCED = (
@@ -108,14 +109,15 @@ def _own_tty(client: Client, number: int) -> None:
     record = client.record
     if number not in record.tty_peers:  # a monitor before this one may have opened it
         record.tty_peers[number] = tty.open_peer(record.tty_fds[number - 1])
-    client.on_close.append(partial(_leave_tty, record.tty_peers, number))
+    client.on_close.append(partial(_leave_tty, record, record.tty_peers, number))
     client.keep({"tty": number})
 
 
-def _leave_tty(peers: dict[int, int], number: int) -> None:
+def _leave_tty(record: Record, peers: dict[int, int], number: int) -> None:
+    """`peers` are those of the run of init that it was had in."""
     peer_fd = peers.pop(number, None)
     if peer_fd is not None:
-        os.close(peer_fd)
+        record.dispose(peer_fd)
 
 
 def _console(client: Client) -> Answer:

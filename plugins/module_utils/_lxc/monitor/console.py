@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from ..kernel import tty
 from .loop import CLOSED, READ, Loop
@@ -22,8 +23,19 @@ _PAUSE = 0.05
 class Console:
     """Owns the master end. `peer_fd` keeps the slave open: a master whose slaves are all closed reports nothing but HUP."""
 
-    def __init__(self, loop: Loop, master_fd: int, buffer_size: int, log_file: str, log_size: int, rotate: bool = False) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        master_fd: int,
+        buffer_size: int,
+        log_file: str,
+        log_size: int,
+        rotate: bool = False,
+        dispose: Callable[[int], None] = os.close,
+    ) -> None:
+        """`dispose` closes what another monitor would take over, the master and the proxy."""
         self.loop = loop
+        self.dispose = dispose
         self.master_fd = master_fd
         self.peer_fd = -1
         self.buffer_size = buffer_size
@@ -151,7 +163,7 @@ class Console:
         """The client of that session (0: whichever) is gone; by then another may have attached."""
         if self.proxy_fd >= 0 and session in (0, self.session):
             self.loop.forget(self.proxy_fd)
-            os.close(self.proxy_fd)
+            self.dispose(self.proxy_fd)
             self.proxy_fd = -1
 
     def close(self) -> None:
@@ -159,7 +171,9 @@ class Console:
         self._drain()
         self.detach()
         self.loop.forget(self.master_fd)
-        for fd in (self.master_fd, self.peer_fd, self.log_fd):
+        if self.master_fd >= 0:
+            self.dispose(self.master_fd)
+        for fd in (self.peer_fd, self.log_fd):
             if fd >= 0:
                 os.close(fd)
         self.master_fd = self.peer_fd = self.log_fd = -1

@@ -138,10 +138,10 @@ class Ending:
         """Nobody answers for it any more. `then` is called when its address is free."""
         if record.listener is not None:
             self.loop.forget(record.listener.fileno())
-            record.listener.shutdown(socket.SHUT_RDWR)  # the keeper's duplicate takes nobody in either
-            record.listener.close()
+            record.listener.shutdown(socket.SHUT_RDWR)  # a duplicate of the keeper's takes nobody in either
+            listener_fd = record.listener.detach()
             record.listener, record.releasing, record.touched = None, [], True
-            self.link.release(record.key, "listener", lambda: self._released(record))
+            self.link.release(record.key, "listener", listener_fd, lambda: self._released(record))
         if record.releasing is None:
             then()
         else:
@@ -182,6 +182,8 @@ class Ending:
         actions, record.stop_clients = record.stop_clients, []
         for act in actions:
             act()
+        self.link.close(record.disposed)
+        record.disposed, record.is_over = [], True
         for asked in record.again:
             self.supervisor.start(record.container, *asked._replace(waiter=_warned(asked.waiter, record.unfinished)))
 

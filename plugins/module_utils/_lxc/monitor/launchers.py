@@ -36,7 +36,7 @@ class Launcher:
 
 
 class Launchers:
-    """All of this monitor. Each ends when its socket does, which also the monitor's death sees to."""
+    """All of this monitor. Each ends when its socket does, which the keeper sees to when the monitor has died."""
 
     def __init__(self, loop: Loop, root_mount: str) -> None:
         self.loop = loop

@@ -19,6 +19,8 @@ from ..kernel import process
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+EDGE = select.EPOLLET
+SAID_ALL = select.EPOLLRDHUP  # the other end says no more
 CLOSED = select.EPOLLHUP | select.EPOLLERR
 _KEPT_STATUSES = 1024
 _MAX_FAILURES = 8

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from ..errors import InUse
 from ..kernel import libc, netlink, process, sockets, systemd
 from ..lifecycle import ledger, rehearsal
 from ..security import posture
-from . import environment, handover, state
+from . import environment, handover, state, table
 from .adopt import adopt
 from .answers import Actions
 from .handover import Held
@@ -85,6 +84,9 @@ def _run(keeper: Keeper) -> NoReturn:
         except Promoted as promoted:
             forgotten.append(promoted)
             keeper = promoted.keeper
+        except BaseException as error:  # nothing may be closed on the way out: the table is the monitor's too
+            say(f"The keeper fails: {type(error).__name__}: {error}\n")
+            os._exit(1)
 
 
 def _claim() -> int:
@@ -126,25 +128,25 @@ def _warm_up() -> None:
     devices.rehearse(parser.loads(posture.common_text()))
 
 
-def _begin(facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> NoReturn:
+def _begin(facts: dict[str, Any], bond: table.Bond, held: Held, statuses: dict[int, int]) -> NoReturn:
     """In the keeper's child: be the monitor until the end. `held` is what the one before it has left."""
     ready_fd = held.pop(_READY, {}).get("pipe", 2)
     try:
-        monitor = Monitor(facts, end, held, statuses)
+        monitor = Monitor(facts, bond, held, statuses)
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
         raise
     if ready_fd != 2:
         os.write(ready_fd, b"ready")
-        os.close(ready_fd)
         monitor.link.drop(_READY)
+        monitor.link.close([ready_fd])
     os._exit(monitor.run())
 
 
 class Monitor:
     """The parts together."""
 
-    def __init__(self, facts: dict[str, Any], end: socket.socket, held: Held, statuses: dict[int, int]) -> None:
+    def __init__(self, facts: dict[str, Any], bond: table.Bond, held: Held, statuses: dict[int, int]) -> None:
         process.set_name(_NAME)
         root_mount = f"{paths.RUN}/rootfs"
         os.makedirs(root_mount, 0o755, exist_ok=True)
@@ -152,7 +154,7 @@ class Monitor:
         self.loop = Loop()
         for pid, status in statuses.items():
             self.loop.ended(pid, status)
-        self.link = Link(self.loop, end, self._keeper_died)
+        self.link = Link(self.loop, bond, self._keeper_died)
         self.supervisor = Supervisor(self.loop, self.link, self._serve, root_mount)
         listener_fd = held.pop(_REQUESTS, {}).get("listener", -1)
         self.claim = held.pop(_CLAIM)
@@ -168,7 +170,7 @@ class Monitor:
         self.status = 0
 
     def _serve(self, record: Record) -> None:
-        Server(self.loop, record, Actions(self.supervisor.hear_state, self.supervisor.stop))
+        Server(self.loop, record, Actions(self.supervisor.hear_state, self.supervisor.stop, self.supervisor.save))
 
     def run(self) -> int:
         """The exit status: 0 was asked for, RESTART wants another monitor."""
@@ -184,24 +186,27 @@ class Monitor:
         self.status, self.loop.stopping = RESTART, True
 
     def _keeper_died(self) -> None:
-        """Become the keeper, which must be an ancestor of who it cares for, and go on as the monitor in a child: both have it all."""
+        """Become the keeper, which must be an ancestor of who it cares for, and go on as the monitor in a child: both have it all.
+
+        What the monitor's objects hold is only forgotten here (`_run`): the collector must not close numbers that are the child's.
+        """
         if self.loop.stopping:
             return
         self.replacement.failed("the keeper died")
         held: Held = {record.key: state.descriptors(record) for record in self.supervisor.records.values()}
         held[_REQUESTS] = {"listener": self.requests.listener.fileno()}
         held[_CLAIM] = self.claim
-        ours, theirs = sockets.seqpacket_pair()
-        pid = os.fork()
+        own, (ours, theirs) = table.Own.open(), sockets.seqpacket_pair()
+        collects = gc.isenabled()
+        gc.disable()
+        pid = table.fork()
         if pid == 0:
-            theirs.close()
-            self.link.renew(ours)
+            if collects:
+                gc.enable()
+            self.link.renew(table.bond(theirs, own, ours))
             self.supervisor.launchers.dismiss()
             self.supervisor.find_orphans()
             return
-        # What the monitor's objects hold is only forgotten here (`_run`): the collector must not close numbers that are others' by now.
-        gc.disable()
-        theirs.setblocking(False)
-        keeper = Keeper(partial(_begin, self.facts), held, pid, theirs)
-        process.close_all_but([0, 1, 2, *keeper.own_fds(), *handover.descriptors(held)])
-        raise Promoted(keeper)
+        theirs.detach()
+        ours.setblocking(False)
+        raise Promoted(Keeper(partial(_begin, self.facts), held, pid, ours, own=own))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor knows of one container. Descriptors are owned here and closed by `close()`."""
+"""What the monitor knows of one container. Descriptors are owned here, and closed by way of `dispose()`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class Record:
         # What the ledger and the keeper have of it; `run` tells the descriptors of one run of init from those of the next.
         self.run = 0
         self.touched = True  # since it was written last
+        self.disposed: list[int] = []
+        self.is_over = False
         self.written: dict[str, object] = {}
         self.held: tuple[object, ...] = ()
         self.fresh()
@@ -86,8 +88,16 @@ class Record:
         self.tty_peers: dict[int, int] = {}
         self.error = None
 
+    def dispose(self, fd: int) -> None:
+        """Have one closed that the keeper holds, as soon as it knows that it does not (`Link.close`)."""
+        if self.is_over:
+            os.close(fd)
+            return
+        self.disposed.append(fd)
+        self.touched = True
+
     def release(self, loop: Loop) -> None:
-        """Close what belongs to one run of init: its pidfd, terminals and namespaces."""
+        """Have closed what belongs to one run of init: its pidfd, terminals and namespaces."""
         if self.console is not None:
             self.console.close()
             self.console = None
@@ -95,7 +105,7 @@ class Record:
             loop.forget(self.pidfd)
         for fd in (self.pidfd, self.devpts_fd, *self.tty_fds, *self.tty_peers.values(), *self.namespaces.values()):
             if fd >= 0:
-                os.close(fd)
+                self.dispose(fd)
         self.pidfd = self.devpts_fd = -1
         self.tty_fds, self.namespaces = [], {}
         self.tty_peers.clear()

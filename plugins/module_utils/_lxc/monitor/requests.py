@@ -68,7 +68,7 @@ class Requests:
             return
         self.closed = True
         self.loop.forget(self.listener.fileno())
-        self.listener.close()
+        self.listener.shutdown(socket.SHUT_RDWR)  # not closed: the keeper holds that number
         try:
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)

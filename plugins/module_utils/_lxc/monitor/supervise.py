@@ -67,6 +67,8 @@ class Supervisor:
         if held != record.held:
             record.held = held
             self.link.hold(record.key, fds)
+        self.link.close(record.disposed)
+        record.disposed = []
         described = state.describe(record)
         if described != record.written:
             record.written = described
@@ -253,7 +255,7 @@ class Supervisor:
         self.loop.forget(pidfd)
         self.loop.reap()
         if self.loop.awaits(pid):
-            self.link.reap()
+            self.link.reap(lambda: self.loop.give_up(pid, state.UNKNOWN))
             self.loop.later(0 if pid in self._orphans else _GRACE, lambda: self._give_up(pid))
         self._orphans.discard(pid)
 
@@ -277,7 +279,8 @@ class Supervisor:
         buffer_size = size(record.get("lxc.console.buffer.size"), _AUTO)
         rotate = record.get("lxc.console.rotate") == "1"
         log_size = size(record.get("lxc.console.size"), _AUTO)
-        record.console = Console(self.loop, master_fd, buffer_size, record.get("lxc.console.logfile"), log_size, rotate)
+        log_file = record.get("lxc.console.logfile")
+        record.console = Console(self.loop, master_fd, buffer_size, log_file, log_size, rotate, record.dispose)
 
     def launched(self, record: Record, status: int) -> None:
         """The launcher has ended, well or not, or is free for another container."""

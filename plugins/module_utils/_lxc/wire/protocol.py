@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from ..errors import LxcError
 
@@ -123,6 +123,16 @@ def pack_request(cmd: int, data: int = 0, payload: bytes = b"") -> bytes:
 
 def unpack_request(data: bytes) -> Request:
     return Request(*unpack_struct(_REQUEST, data, "A request"))
+
+
+def whole_request(data: bytes) -> Optional[Request]:
+    """The one that these bytes begin with; None as long as some are missing. ProtocolError for one that announces too much."""
+    if len(data) < HEADER:
+        return None
+    request = unpack_request(data[:HEADER])
+    if not 0 <= request.datalen <= MAX_PAYLOAD:
+        raise ProtocolError(f"A request announces {request.datalen} bytes")
+    return request if len(data) >= HEADER + request.datalen else None
 
 
 def pack_response(ret: int, data: int = 0, datalen: int = 0) -> bytes:
