@@ -4,7 +4,7 @@
 # The work is done by the scripts in ci/; each can be called by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart quickstart-clean test soak vm-test vm-up vm-reset vm-down vm-ssh bench lint unit root sanity integration molecule format build clean
+.PHONY: help quickstart quickstart-clean test soak vm-test vm-test-all vm-up vm-reset vm-down vm-ssh bench lint unit root sanity integration molecule format build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ soak: ## races, kills and rounds with their full counts, every playbook and unit
 
 vm-test: ## what needs a real host, on a Debian in a virtual machine: SUITE=bookworm or trixie
 	@ci/check vm
+
+vm-test-all: ## all root tests in it, and ZFS, which takes the better part of an hour
+	@ci/check vm-all
 
 vm-up vm-reset vm-down vm-ssh: ## such a machine to work with; NAME, SUITE, KIND=plain or zfs, CMD for vm-ssh
 	@ci/vm $(@:vm-%=%) $(CMD)

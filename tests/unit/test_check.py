@@ -85,8 +85,15 @@ def test_every_step_is_a_script(check: Any) -> None:
 
 def test_the_virtual_machine_is_asked_for_by_its_own_name(check: Any) -> None:
     everything = [*check.steps(found("3.11", "3.13"), [], False), *check.vm_steps()]
-    assert not [step for step in check.choose(everything, ["all"]) if step.group == "vm"]
-    assert check.choose(everything, ["vm"]) == check.vm_steps()
+    assert not [step for step in check.choose(everything, ["all"]) if step.name.startswith("vm")]
+    assert [step.name for step in check.choose(everything, ["vm"])] == ["vm-host", "vm-root"]
+
+
+def test_in_the_virtual_machine_no_root_test_is_left_out_of_all_and_none_is_misspelt(check: Any) -> None:
+    start, rest = (set(step.command[2:]) for step in check.vm_steps() if step.name in ("vm-root-start", "vm-root-else"))
+    assert start == {"tests/root/start", "--ignore=tests/root/start/test_soak.py"}
+    assert rest == {"tests/root", "--ignore=tests/root/start"}
+    assert [place for place in check.VM_ROOT if not (FILE.parents[1] / place).exists()] == []
 
 
 def test_a_run_that_is_told_to_end_ends_its_steps(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def main(name: str, tree: str, *arguments: str) -> int:
             "-p",
             "no:cacheprovider",
         ]
-        words += ["--durations=40", "-o", "faulthandler_timeout=600", *arguments]
+        words += ["--durations=15", "-o", "faulthandler_timeout=600", *arguments]
         return machine.run(f"cd {PLACE} && {shlex.join(words)} </dev/null")
 
 
