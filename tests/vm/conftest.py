@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import plays
+from guest import Play, host
 from images import Image
 from machine import Machine
-
-Play = Callable[..., list[plays.Result]]
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +31,6 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield one
 
 
-def host(machine: Machine, **more: Any) -> dict[str, Any]:
-    """Ansible's variables for it."""
-    return {
-        "ansible_connection": "ssh",
-        "ansible_host": "127.0.0.1",
-        "ansible_port": machine.port,
-        "ansible_user": "root",
-        "ansible_ssh_common_args": f"-F {machine.config}",
-        "ansible_pipelining": True,
-        "ansible_python_interpreter": "/usr/bin/python3",
-        **more,
-    }
-
-
 @pytest.fixture(scope="module")
 def play(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """Run tasks on the machine: each one's result. Named arguments are variables of the host."""
@@ -54,8 +39,3 @@ def play(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Play:
         return plays.play(tmp_path_factory.mktemp("play"), host(machine, **variables), tasks, timeout=600, fails=fails)
 
     return run
-
-
-def container(names: str | Sequence[str], **options: Any) -> dict[str, Any]:
-    """A task."""
-    return {"hostkit.lxc.lxc_container": {"name": names, **options}}

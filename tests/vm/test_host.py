@@ -16,16 +16,12 @@ from pathlib import Path
 
 import plays
 import pytest
-from conftest import Play, container, host
+from guest import Play, attach, container, host
 from machine import Machine
 
 LIMITS = {"memory.max": "64M", "pids.max": "50"}
 INFO = {"hostkit.lxc.lxc_container_info": {}}
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def attach(name: str, script: str) -> dict[str, object]:
-    return {"hostkit.lxc.lxc_attach": {"name": name, "argv": ["/bin/sh", "-c", script]}}
 
 
 def cgroup(machine: Machine, pid: int) -> str:

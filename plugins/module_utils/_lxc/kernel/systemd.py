@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ def run_service(unit: str, description: str, properties: Sequence[str], argv: Se
             return ""
         if "already" not in done.stderr:
             break
+    if done.rc == -signal.SIGKILL:
+        return f"it was not ready within {_TIMEOUT:.0f} s"
     return done.stderr.strip() or f"systemd-run ended with status {done.rc}"
 
 
