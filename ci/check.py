@@ -43,7 +43,10 @@ ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start", "--ignor
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
 UNIFIED = [
     *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
-    *("--ignore=tests/root/start/test_soak.py", "--ignore=tests/root/start/test_network.py"),
+    *(
+        f"--ignore=tests/root/start/test_{name}.py"
+        for name in ("soak", "network", "console", "escapes", "hostile_root", "protocol", "stock_terminals")
+    ),
     *("--ignore=tests/root/lifecycle/test_attach_hostile.py", "--ignore=tests/root/lifecycle/test_destroy.py"),
 ]
 # What differs most where there is no cgroup v2: how a container is put into its cgroups, frozen, ended and entered.
