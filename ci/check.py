@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / ".build" / "log"
 AT_A_TIME = 2
 TIMEOUT = 3600 if os.environ.get("HOSTKIT_SOAK") else 1500
-VM_TIMEOUT = 7200  # emulated
+VM_TIMEOUTS = {"vm": 2700, "vm-all": 7200}  # emulated, and an image is built first where there is none
 CLOSING = re.compile(r"(=+ )?(\d+ (passed|failed|skipped|error|errors|deselected|xfailed|warnings?)(, )?)+ in [0-9.]+s.*")
 # What pip says while ansible-test makes its environments, in front of what failed.
 NOISE = re.compile(
@@ -187,7 +187,7 @@ class Runner:
         process = subprocess.Popen(
             step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
-        limit = VM_TIMEOUT if step.group == "vm-all" else TIMEOUT
+        limit = VM_TIMEOUTS.get(step.group, TIMEOUT)
         self._running.add(process)
         try:
             return process.wait(limit)
