@@ -23,11 +23,11 @@ mirrors() { # of this host's own release, by the code name that apt's lists give
 }
 
 sources() {
-    local here main security areas=main
-    here=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    main=$(mirrors "$here")
-    security=$(mirrors "$here-security")
-    [[ -n $main ]] || die "apt has no lists of $here; does a package mirror answer to apt-get update?"
+    local own main security areas=main
+    own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    main=$(mirrors "$own")
+    security=$(mirrors "$own-security")
+    [[ -n $main ]] || die "apt has no lists of $own; does a package mirror answer to apt-get update?"
     [[ $kind == plain ]] || areas="main contrib"
     echo "deb [signed-by=$keyring] $main $suite $areas"
     echo "deb [signed-by=$keyring] $main $suite-updates $areas"

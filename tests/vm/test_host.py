@@ -108,7 +108,7 @@ def test_the_quickstart_with_debian(machine: Machine, tmp_path: Path) -> None:
     inventory.write_text(json.dumps({"all": {"hosts": {"localhost": host(machine)}}}))
     command = [plays.PLAYBOOK, "-i", str(inventory), "-e", "quickstart_template=debian", "hostkit.lxc.quickstart"]
     said = []
-    for _ in range(2):
+    for _turn in range(2):
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         said.append(done.stdout)
