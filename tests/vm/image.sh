@@ -26,6 +26,10 @@ sources() {
     local own main security areas=main
     own=$(. /etc/os-release && echo "$VERSION_CODENAME")
     main=$(mirrors "$own")
+    if [[ -z $main ]]; then # a host whose packages were all there has not asked yet
+        apt-get -qq update >&2
+        main=$(mirrors "$own")
+    fi
     security=$(mirrors "$own-security")
     [[ -n $main ]] || die "apt has no lists of $own; does a package mirror answer to apt-get update?"
     [[ $kind == plain ]] || areas="main contrib"
