@@ -237,7 +237,8 @@ def main(arguments: list[str]) -> int:
         os.execv(sys.executable, [sys.executable, __file__, *arguments[1:]])
     if arguments[:1] != ["--list"]:
         # What several steps need, before two of them ask for it at a time.
-        subprocess.run([str(ROOT / "ci" / "packages"), "test"], check=True, stdin=subprocess.DEVNULL)
+        purpose = "vm" if any(name.startswith("vm") for name in arguments) else "test"
+        subprocess.run([str(ROOT / "ci" / "packages"), purpose], check=True, stdin=subprocess.DEVNULL)
     required = os.environ.get("HOSTKIT_REQUIRE_PYTHONS", "").split()
     everything = [*steps(list(pythons()), required, bool(os.environ.get("HOSTKIT_SOAK"))), *vm_steps()]
     if arguments == ["--list"]:

@@ -207,7 +207,7 @@ class Machine:
 
     def ssh(self, command: str, timeout: float = 120, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a shell's command line as root in it. Raises VmError: it ended with another status than 0, unless `check` is off."""
-        more.setdefault("stdin", subprocess.DEVNULL) if "input" not in more else None
+        more.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run([*self._ssh(), command], capture_output=True, text=True, timeout=timeout, check=False, **more)
         if check and done.returncode:
             raise VmError(f"{command!r} in the machine ended with {done.returncode}: {done.stdout}{done.stderr}")

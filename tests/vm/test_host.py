@@ -21,7 +21,6 @@ from machine import Machine
 
 LIMITS = {"memory.max": "64M", "pids.max": "50"}
 INFO = {"hostkit.lxc.lxc_container_info": {}}
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def cgroup(machine: Machine, pid: int) -> str:
