@@ -93,7 +93,7 @@ def bench_start_and_attach(lxc_path: Path, count: int) -> list[Row]:
     runtime.ensure_monitor()
 
     def start_ours() -> None:
-        [(_container, error, _warnings)] = runtime.start([ours])
+        [(_container, error, _warnings, _was_up)] = runtime.start([ours])
         if error:
             raise SystemExit(f"start: {error}")
 
@@ -122,7 +122,7 @@ def bench_tasks(lxc_path: Path, count: int, number: int, peer_ansible: str) -> l
     names = [f"t{index}" for index in range(number)]
     for name in names:
         make_container(lxc_path, name, veth=False)
-    for container, error, _warnings in runtime.start([paths.container(name, str(lxc_path)) for name in names]):
+    for container, error, _warnings, _was_up in runtime.start([paths.container(name, str(lxc_path)) for name in names]):
         if error:
             raise SystemExit(f"start {container.name}: {error}")
     ours_started = {"hostkit.lxc.lxc_container": {"name": "t0", "state": "started", "lxc_path": str(lxc_path)}}

@@ -25,7 +25,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import conftest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
-for container, error, _warnings in runtime.start([paths.container(name, {lxc_path!r}) for name in {names!r}], 120):
+for container, error, _warnings, _was_up in runtime.start([paths.container(name, {lxc_path!r}) for name in {names!r}], 120):
     if error:
         sys.exit(str(error))
 facts = runtime.ensure_monitor()
@@ -139,7 +139,7 @@ def bench_starts(lxc_path: Path, count: int, turns: int) -> list[Row]:
     runtime.ensure_monitor()
 
     def ours() -> None:
-        for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
+        for container, error, _warnings, _was_up in runtime.start([paths.container(name, place) for name in names], 120):
             if error:
                 raise SystemExit(f"start {container.name}: {error}")
 
@@ -174,7 +174,7 @@ def bench_list(lxc_path: Path, count: int, turns: int) -> list[Row]:
         return run("lxc-ls", "-P", place, "-f")
 
     with fleet(lxc_path, "li", count, veth=True, addresses=[f"{address}/16" for address in addresses]) as names:
-        for container, error, _warnings in runtime.start([paths.container(name, place) for name in names], 120):
+        for container, error, _warnings, _was_up in runtime.start([paths.container(name, place) for name in names], 120):
             if error:
                 raise SystemExit(f"start {container.name}: {error}")
         for who, listed in (("the module", ours()), ("lxc-ls", theirs())):
@@ -192,7 +192,7 @@ def bench_freeze(lxc_path: Path, turns: int) -> list[Row]:
     row = Row(f"freeze (slowest of {turns}: the max)", "lxc-freeze", goal=50, of=MAX)
     with fleet(lxc_path, "fr", 1) as [name]:
         container = paths.container(name, str(lxc_path / "fr"))
-        [(_container, error, _warnings)] = runtime.start([container], 60)
+        [(_container, error, _warnings, _was_up)] = runtime.start([container], 60)
         if error:
             raise SystemExit(f"start: {error}")
         where = ("-P", container.lxc_path, "-n", name)
@@ -220,7 +220,7 @@ def bench_debian(lxc_path: Path, turns: int) -> list[Row]:
     row = Row("Debian with systemd: start to `running`", "lxc-start", goal=1.0)
 
     def ours() -> None:
-        [(_container, error, _warnings)] = runtime.start([container], 60)
+        [(_container, error, _warnings, _was_up)] = runtime.start([container], 60)
         if error:
             raise SystemExit(f"start: {error}")
         booted()

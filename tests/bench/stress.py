@@ -29,7 +29,7 @@ def bench_stress(lxc_path: Path, blocks: int) -> list[Row]:
     row = Row("state query under stress (the max)", "the same without stress", goal=50, of=MAX)
     place = lxc_path / "stress"
     quiet, noisy, slow = (make(paths.container(name, str(place))) for name in ("quiet", "noisy", "slow"))
-    for _container, error, _warnings in runtime.start([quiet, noisy], 60):
+    for _container, error, _warnings, _was_up in runtime.start([quiet, noisy], 60):
         if error:
             raise SystemExit(f"start: {error}")
     try:

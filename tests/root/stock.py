@@ -57,7 +57,7 @@ def start_stock(container: paths.Container) -> None:
 
 
 def start_ours(container: paths.Container) -> None:
-    [(_container, error, _warnings)] = runtime.start([container], 30, log_level="DEBUG")
+    [(_container, error, _warnings, _was_up)] = runtime.start([container], 30, log_level="DEBUG")
     if error is not None:
         raise error
 

@@ -153,7 +153,7 @@ def test_a_monitor_is_made_sure_of_when_there_is_none_of_our_version(monkeypatch
     monkeypatch.setattr(runtime, "ensure_monitor", lambda: ensured.append(1))
     monkeypatch.setattr(host, "request", request)
     container = paths.container("a", "/lxc")
-    assert runtime.start([container]) == [(container, None, [])]
+    assert runtime.start([container]) == [(container, None, [], False)]
     assert len(ensured) == 1
     assert asked == [runtime.COLLECTION_VERSION] * 2
 
@@ -178,7 +178,24 @@ def test_errors_come_back_in_the_order_asked_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(runtime, "ensure_monitor", lambda: None)
     monkeypatch.setattr(host, "request", lambda *_arguments, **_named: {"results": results})
     one, two = runtime.start([paths.container("a", "/lxc"), paths.container("b", "/lxc")])
-    assert one[1:] == (None, ["w"]) and isinstance(two[1], InUse)
+    assert one[1:] == (None, ["w"], False) and isinstance(two[1], InUse)
+
+
+@pytest.mark.parametrize(("first", "was_up"), [(None, True), (host.NoMonitor("none"), True), (host.Gone("gone"), False)])
+def test_who_started_it(monkeypatch: pytest.MonkeyPatch, first: LxcError | None, was_up: bool) -> None:
+    """After a monitor that died with our request in its hands it may have been we."""
+    result = {"name": "a", "lxc_path": "/lxc", "error": None, "warnings": [], "was_up": True}
+    answers = iter([first, {"results": [result]}] if first else [{"results": [result]}])
+
+    def request(*_arguments: object, **_named: object) -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(runtime, "ensure_monitor", lambda: None)
+    monkeypatch.setattr(host, "request", request)
+    assert [started.was_up for started in runtime.start([paths.container("a", "/lxc")])] == [was_up]
 
 
 def test_who_began_a_monitor_hears_what_is_wrong_with_it_and_nobody_else(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import compiled, paths
 from .errors import InUse, LxcError, StepError, TimedOut, Unsupported
@@ -51,10 +51,17 @@ _PROGRAM = (
 )
 
 
-def start(
-    containers: Sequence[paths.Container], timeout: float = 600, log_file: str = "", log_level: str = ""
-) -> list[tuple[paths.Container, Optional[LxcError], list[str]]]:
-    """Start them all by one request; for each its error (None: it runs) and its warnings, in the order asked for.
+class Started(NamedTuple):
+    """What a start came to. No error: it runs; `was_up` when somebody else had started it, or was about to."""
+
+    container: paths.Container
+    error: Optional[LxcError] = None
+    warnings: Sequence[str] = ()
+    was_up: bool = False
+
+
+def start(containers: Sequence[paths.Container], timeout: float = 600, log_file: str = "", log_level: str = "") -> list[Started]:
+    """Start them all by one request; what came of each, in the order asked for.
 
     `timeout` is the seconds that one start may take from its turn on. Raises LxcError when there is no monitor to be had.
     """
@@ -64,7 +71,8 @@ def start(
     results = []
     for container in containers:
         result = by_key[container.lxc_path, container.name]
-        results.append((container, _restored(container, result["error"]), result["warnings"]))
+        was_up = bool(result.get("was_up")) and not answer["repeated"]  # an older monitor does not say
+        results.append(Started(container, _restored(container, result["error"]), result["warnings"], was_up))
     return results
 
 
@@ -82,12 +90,14 @@ def _restored(container: paths.Container, described: object) -> Optional[LxcErro
 
 def _ask_to_start(body: dict[str, Any], timeout: float) -> dict[str, Any]:
     """At once, since there mostly is a monitor. One that has ended just now, or is or was replaced, is asked for again: what runs
-    already is only told so by the next."""
+    already is only told so by the next. `repeated`: that may be by our own first request."""
+    repeated = False
     for _attempt in range(_ATTEMPTS):
         try:
-            return host.request("start", {**body, "collection": COLLECTION_VERSION}, timeout=timeout)
+            return {**host.request("start", {**body, "collection": COLLECTION_VERSION}, timeout=timeout), "repeated": repeated}
         except (host.NoMonitor, host.Gone, host.Outdated) as error:
             gone = error
+            repeated = repeated or isinstance(error, host.Gone)
             ensure_monitor()
     raise gone
 

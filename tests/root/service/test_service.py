@@ -26,7 +26,7 @@ from _lxc import paths, runtime
 from _lxc.wire import client, host
 one = paths.container("inner")
 def started():
-    [(_container, error, _warnings)] = runtime.start([one], 30)
+    [(_container, error, _warnings, _was_up)] = runtime.start([one], 30)
     if error: raise error
 def facts():
     return {**host.request("hello"), "state": client.state(one).name, "init": client.init_pid(one) if client.state(one) else 0}
@@ -56,7 +56,7 @@ def outer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[paths.Container]
     with open(one.config, "a", encoding="utf-8") as config:  # containers inside are its right
         config.write("lxc.cap.drop =\nlxc.cgroup.devices.allow = a\nlxc.cgroup2.devices.allow = a\n")
         config.write("lxc.mount.auto =\nlxc.mount.auto = proc:rw sys:rw\n")
-    [(_container, error, _warnings)] = runtime.start([one], 60)
+    [(_container, error, _warnings, _was_up)] = runtime.start([one], 60)
     assert error is None, error
     wait.wait(one, ["systemd"], 120)
     yield one

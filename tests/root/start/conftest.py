@@ -54,7 +54,7 @@ class Box:
         path.chmod(0o755)
 
     def start(self, timeout: float = 30) -> list[str]:
-        [(_container, error, warnings)] = runtime.start([self.container], timeout, log_level="DEBUG")
+        [(_container, error, warnings, _was_up)] = runtime.start([self.container], timeout, log_level="DEBUG")
         if error is not None:
             raise error
         return warnings

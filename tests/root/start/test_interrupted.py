@@ -222,7 +222,7 @@ def test_two_lxcpaths_with_the_same_name_never_share_a_cgroup(make_box, tmp_path
         twin.configure()
         boxes.append(twin)
     try:
-        for _container, error, _warnings in runtime.start([box.container for box in boxes], 30):
+        for _container, error, _warnings, _was_up in runtime.start([box.container for box in boxes], 30):
             assert error is None, error
         seen = [client.cgroup(box.container, "") for box in boxes]
         assert len(set(seen)) == len(boxes), seen
@@ -251,7 +251,7 @@ def test_the_config_s_log_file_and_level_are_obeyed(make_box, tmp_path):
         f"lxc.hook.pre-start = {hook}",
         f"lxc.hook.start = {inside[len(str(box.root)) :]}",
     )
-    [(_container, error, _warnings)] = runtime.start([box.container], 30)
+    [(_container, error, _warnings, _was_up)] = runtime.start([box.container], 30)
     assert error is None
     log = (tmp_path / "own.log").read_text()
     assert "said-by-the-hook" in log and "said-inside" in log

@@ -85,7 +85,7 @@ class Fleet:
 
     def __init__(self, boxes, until) -> None:  # type: ignore[no-untyped-def]
         self.boxes, self.until = boxes, until
-        for _container, error, _warnings in runtime.start([box.container for box in boxes], 60):
+        for _container, error, _warnings, _was_up in runtime.start([box.container for box in boxes], 60):
             assert error is None, error
         self.inits = self.look()
 

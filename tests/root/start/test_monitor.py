@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hierarchies
@@ -99,8 +100,20 @@ def test_many_at_once_each_with_its_own_result(make_box):
     boxes = [make_box(f"s{number}") for number in range(8)]
     boxes[3].configure("lxc.init.cmd = /missing")
     results = runtime.start([box.container for box in boxes], 30)
-    assert [error is None for _container, error, _warnings in results] == [number != 3 for number in range(8)]
+    assert [started.error is None for started in results] == [number != 3 for number in range(8)]
     assert len({box.pid for box in boxes if box is not boxes[3]}) == 7
+
+
+def test_who_asks_for_what_another_has_asked_for_is_told_so(make_box):
+    """While it is being started, and when it runs; the one of a failed start is nobody's."""
+    box, broken = make_box("a"), make_box("b")
+    broken.configure("lxc.init.cmd = /missing")
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(runtime.start, [box.container], 30) for _number in range(4)]
+    assert sorted(started.was_up for future in asked for started in future.result()) == [False, True, True, True]
+    assert [started.was_up for started in runtime.start([box.container], 30)] == [True]
+    for _round in range(2):
+        assert [started.was_up for started in runtime.start([broken.container], 30)] == [False]
 
 
 @contextlib.contextmanager

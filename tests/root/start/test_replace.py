@@ -35,7 +35,7 @@ def boxes(make_box) -> list:  # type: ignore[no-untyped-def,type-arg]
     made = [make_box(f"r{number}", "lxc.tty.max = 1") for number in range(MANY)]
     for box in made:
         box.init("while :; do echo tick > /dev/console || touch /tmp/hung-up; sleep 0.05; done &")
-    for _container, error, _warnings in runtime.start([box.container for box in made], 60):
+    for _container, error, _warnings, _was_up in runtime.start([box.container for box in made], 60):
         assert error is None, error
     return made
 

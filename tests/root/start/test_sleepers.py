@@ -39,4 +39,4 @@ def test_hooks_that_sleep_hold_up_nobody_else(make_box, tmp_path, until, kind):
     for place in places.values():
         (place / "go").touch()
     asking.join(60)
-    assert [error for _container, error, _warnings in results] == [None] * SLEEPERS
+    assert [started.error for started in results] == [None] * SLEEPERS

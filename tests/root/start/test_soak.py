@@ -96,7 +96,7 @@ def one_round(lxc_path: Path) -> None:
     network = {"type": "veth", "link": BRIDGE, "flags": "up", "name": "eth0"}
     for container in containers:
         create.create(create.CreateRequest(container, "busybox", networks=[network]), lambda _line: None)
-    for _container, error, _warnings in runtime.start(containers, 60):
+    for _container, error, _warnings, _was_up in runtime.start(containers, 60):
         assert error is None, error
     assert len([name for name in os.listdir("/sys/class/net") if name.startswith("veth")]) == CONTAINERS
     for number, container in enumerate(containers):
@@ -151,7 +151,7 @@ def test_the_monitor_stays_as_it_is_over_many_starts_and_stops(make_box, monitor
     boxes = [make_box(f"soak{number}", "lxc.tty.max = 1") for number in range(4)]
 
     def start_and_stop() -> None:
-        for _container, error, _warnings in runtime.start([box.container for box in boxes], 60):
+        for _container, error, _warnings, _was_up in runtime.start([box.container for box in boxes], 60):
             assert error is None, error
         for box in boxes:
             stop.stop(box.container, 0)

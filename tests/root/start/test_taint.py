@@ -23,7 +23,7 @@ import sys
 sys.path.insert(0, {str(TESTS)!r})
 import conftest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
-[(container, error, warnings)] = runtime.start([paths.container(sys.argv[1], sys.argv[2])], 30)
+[(container, error, warnings, _was_up)] = runtime.start([paths.container(sys.argv[1], sys.argv[2])], 30)
 assert error is None, error
 print(warnings, runtime.ensure_monitor()["problems"])
 """

@@ -85,7 +85,7 @@ def test_it_is_verified_and_upgraded_and_boots_to_running_under_our_start(
 
 
 def boot(container: paths.Container) -> None:
-    [(_container, error, warnings)] = runtime.start([container], 30, log_level="DEBUG")
+    [(_container, error, warnings, _was_up)] = runtime.start([container], 30, log_level="DEBUG")
     assert error is None and warnings == []
     deadline = time.monotonic() + 60
     rc, state = 1, "Failed to connect"

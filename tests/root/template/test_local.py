@@ -139,7 +139,7 @@ def test_the_pair_fills_in_names_and_boots_under_our_start(host: Path, root: Pat
     text = Path(one.config).read_text()
     assert "no-such.conf" not in text and "LXC_" not in text and config.uts_name == "gpair"
     assert "sys_module" in config.get_list("lxc.cap.drop")
-    [(_container, error, _warnings)] = runtime.start([one], 30, log_level="DEBUG")
+    [(_container, error, _warnings, _was_up)] = runtime.start([one], 30, log_level="DEBUG")
     assert error is None
     try:
         request = attach.AttachRequest(["/bin/sh", "-c", "hostname; tr '\\0' '\\n' </proc/1/environ | grep MADE"], timeout=20)

@@ -59,7 +59,7 @@ def test_lxc_s_own_busybox_template(host: Path, store: str) -> None:
     os.chmod(host, 0o755)
     one = paths.container("tscript", str(host / "lxc"))
     create.create(create.CreateRequest(one, LXC_BUSYBOX, backing_store=store, config={"lxc.net.0.type": "empty"}), quiet)
-    [(_container, error, _warnings)] = runtime.start([one], 30)
+    [(_container, error, _warnings, _was_up)] = runtime.start([one], 30)
     assert error is None
     try:
         assert attach.attach(one, attach.AttachRequest(["hostname"], timeout=20)).stdout == b"tscript\n"

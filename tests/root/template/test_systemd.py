@@ -52,7 +52,7 @@ def boot(debian: paths.Container) -> Iterator[Callable[..., paths.Container]]:
 
     def start(*lines: str) -> paths.Container:
         config.write_text("\n".join([text, *lines, ""]))
-        [(_container, error, _warnings)] = runtime.start([debian], 30)
+        [(_container, error, _warnings, _was_up)] = runtime.start([debian], 30)
         assert error is None, error
         return debian
 

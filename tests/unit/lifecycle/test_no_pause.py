@@ -43,7 +43,7 @@ def test_start(container: paths.Container, pauses: list[float], monkeypatch: pyt
         return {"results": [{"lxc_path": container.lxc_path, "name": container.name, "error": None, "warnings": []}], **body}
 
     monkeypatch.setattr(runtime.host, "request", request)
-    assert runtime.start([container]) == [(container, None, [])]
+    assert runtime.start([container]) == [(container, None, [], False)]
     assert asked == [("start", True)] and pauses == []
 
 

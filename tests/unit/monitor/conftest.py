@@ -80,3 +80,17 @@ def is_closed() -> Callable[[socket.socket], bool]:
         return any(events & select.POLLHUP for _fd, events in poll.poll(0))
 
     return ask
+
+
+@pytest.fixture
+def is_open() -> Callable[[int], bool]:
+    """Whether this process has a descriptor of that number."""
+
+    def ask(fd: int) -> bool:
+        try:
+            os.fstat(fd)
+        except OSError:
+            return False
+        return True
+
+    return ask

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import types
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,18 +69,10 @@ def test_a_keeper_that_has_died_is_noticed_by_its_pidfd_and_heard_to_the_end(loo
     assert link.is_idle
 
 
-def test_what_is_held_is_closed_after_the_keeper_was_told_and_not_before(loop: Loop) -> None:
+def test_what_is_held_is_closed_after_the_keeper_was_told_and_not_before(loop: Loop, is_open: Callable[[int], bool]) -> None:
     keeper, ours = sockets.seqpacket_pair()
     link = Link(loop, bond(ours), lambda: None)
     first, second, third = (os.dup(0) for _number in range(3))
-
-    def is_open(fd: int) -> bool:
-        try:
-            os.fstat(fd)
-        except OSError:
-            return False
-        return True
-
     with keeper, ours:
         link.drop("key")
         link.close([first])

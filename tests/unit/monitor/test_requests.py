@@ -24,6 +24,9 @@ class Supervisor:
         self.asked: list[tuple[Any, ...]] = []
         self.hold = False
 
+    def is_up(self, container: Any) -> bool:
+        return bool(container.name == "up")
+
     def start(self, container: Any, timeout: float, log_file: str, log_level: str, waiter: Any) -> None:
         self.asked.append((container, timeout, log_file, log_level, waiter))
         if not self.hold:
@@ -83,10 +86,10 @@ def test_what_is_frozen_is_answered_to_every_version(near: Near) -> None:
 
 
 def test_each_container_has_its_own_result(near: Near) -> None:
-    answer = near.ask(near.connect(), {"op": "start", "containers": [["/lxc", "a"], ["/lxc", "gone"]], "timeout": 5, "log_level": "INFO"})
-    assert [(one["name"], one["error"] and one["error"]["kind"], one["warnings"]) for one in answer["results"]] == [
-        ("a", None, ["a warning"]),
-        ("gone", "NotFound", ["a warning"]),
+    answer = near.ask(near.connect(), {"op": "start", "containers": [["/lxc", "up"], ["/lxc", "gone"]], "timeout": 5, "log_level": "INFO"})
+    assert [(one["name"], one["error"] and one["error"]["kind"], one["warnings"], one["was_up"]) for one in answer["results"]] == [
+        ("up", None, ["a warning"], True),
+        ("gone", "NotFound", ["a warning"], False),
     ]
     assert near.supervisor.asked[0][1:4] == (5.0, "", "INFO")
 

@@ -48,16 +48,8 @@ def let_in(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
     return listener.accept()[0], far
 
 
-def is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("spares", [True, False])
-def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path, spares: bool) -> None:
+def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path, spares: bool, is_open: Callable[[int], bool]) -> None:
     def run(said_fd: int) -> object:
         one, other, gone, ours = (listen(name) for name in (b"\0one", b"\0other", b"\0gone", str(tmp_path / "ours")))
         waiting, asking, silent, late, asking_us = (let_in(listener)[0] for listener in (one, one, other, gone, ours))
@@ -86,7 +78,7 @@ def test_only_what_is_held_and_who_waits_for_an_answer_is_left(tmp_path: Path, s
     assert is_named and all(kept) and not any(swept)
 
 
-def test_where_no_descriptor_is_to_be_had_who_waits_is_lost_and_nothing_else() -> None:
+def test_where_no_descriptor_is_to_be_had_who_waits_is_lost_and_nothing_else(is_open: Callable[[int], bool]) -> None:
     def run(said_fd: int) -> object:
         one = listen(b"\0one")
         asking, _far = let_in(one)
@@ -104,7 +96,7 @@ def opens_and_dies(said_fd: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_the_monitor_had_open_its_keeper_has_when_it_dies() -> None:
+def test_what_the_monitor_had_open_its_keeper_has_when_it_dies(is_open: Callable[[int], bool]) -> None:
     def run(_said_fd: int) -> object:
         number_fd, own_fd = os.pipe()
         pid = table.fork()
@@ -116,7 +108,7 @@ def test_what_the_monitor_had_open_its_keeper_has_when_it_dies() -> None:
     assert in_a_child(run) == [signal.SIGKILL, True]
 
 
-def test_what_the_keeper_had_open_its_monitor_has_when_it_dies_and_is_told() -> None:
+def test_what_the_keeper_had_open_its_monitor_has_when_it_dies_and_is_told(is_open: Callable[[int], bool]) -> None:
     def run(said_fd: int) -> object:
         number_fd, own_fd = os.pipe()
         own = table.Own.open()
@@ -127,7 +119,7 @@ def test_what_the_keeper_had_open_its_monitor_has_when_it_dies_and_is_told() -> 
     assert in_a_child(run) == [True, True]
 
 
-def test_who_leaves_has_a_table_of_its_own_and_less_in_it() -> None:
+def test_who_leaves_has_a_table_of_its_own_and_less_in_it(is_open: Callable[[int], bool]) -> None:
     def run(said_fd: int) -> object:
         kept_fd, shared_fd = os.pipe()
         if table.fork() == 0:

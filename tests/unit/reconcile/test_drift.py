@@ -185,7 +185,8 @@ def test_a_line_without_effect_is_warned_of_where_the_config_is_written(tmp_path
     one = desired({"name": ["m1"], "config": {"lxc.tty.max": 2}}, str(tmp_path))[0]
     with open(one.container.config, "w", encoding="utf-8") as stream:
         stream.write("tty.max = 9\nlxc.tty.max = 1\n")
-    warnings = effects.Effects().write_config(one)
+    warnings, was_so, _how = effects.Effects().write_config(one)
     assert warnings == [f"{one.container.config}:1: this line has no effect: 'tty.max' does not begin with lxc."]
+    assert not was_so and effects.Effects().write_config(one).was_so, "the second time it says all that by then"
     with open(one.container.config, encoding="utf-8") as stream:
         assert stream.read() == "tty.max = 9\nlxc.tty.max = 2\n"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors
@@ -14,11 +13,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, shortage, work
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
-
-
-class Stopped(NamedTuple):
-    how: str
-    signal: str
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.verbs import Outcome
 
 
 class World:
@@ -28,6 +23,7 @@ class World:
         self.states = states
         self.broken = {}
         self.idle = set()
+        self.by_others = set()
         self.requests = []
 
     def observe(self, wanted):
@@ -42,6 +38,7 @@ class World:
             raise self.broken[verb, name]
         if verb not in self.idle:
             self.states[name] = state
+        return Outcome(was_so=(verb, name) in self.by_others)
 
     def foresee(self, wanted):
         if ("foresee", wanted.container.name) in self.broken:
@@ -59,8 +56,7 @@ class World:
         self.requests.append([task.desired.container.name for task in tasks])
         for task in tasks:
             try:
-                self._act("start", task.desired.container.name, "RUNNING")
-                work.note(task, task.plan.start, None)
+                work.note(task, task.plan.start, self._act("start", task.desired.container.name, "RUNNING"))
             except errors.LxcError as error:
                 task.error = error
 
@@ -202,20 +198,28 @@ def test_what_a_stop_came_to_is_said():
     task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
     stop = work.Change("state", "RUNNING", "STOPPED", "stop a", list)
 
-    for how, signal in (("signal", "SIGPWR"), ("killed", "SIGPWR"), ("killed", ""), ("already", "")):
-        work.note(task, stop, Stopped(how, signal))
-    assert task.actions == [
-        "stop a (by SIGPWR)",
-        "stop a (killed, it did not end in time after SIGPWR)",
-        "stop a (killed)",
-        "stop a (already)",
-    ]
+    for outcome in (Outcome(how="by SIGPWR"), Outcome(), Outcome(was_so=True)):
+        work.note(task, stop, outcome)
+    assert task.actions == ["stop a (by SIGPWR)", "stop a"]
+
+
+def test_what_somebody_else_has_done_meanwhile_is_not_our_change(run):
+    """Of all that was planned: a container made by another task at the same time is started by us, perhaps."""
+    world = World(b="RUNNING", c="RUNNING")
+    world.by_others = {("create", "a"), ("start", "a"), ("stop", "b"), ("create", "d")}
+    report = run(world, ["a", "d"], template="busybox")
+    assert [(entry["name"], entry["changed"], entry["actions"]) for entry in report.result["containers"]] == [
+        ("a", False, []), ("d", True, ["start d"]),
+    ]  # fmt: skip
+    assert report.changed
+    report = run(world, ["b"], state="stopped")
+    assert (report.changed, report.diff, report.failed) == (False, [], "")
 
 
 def test_what_is_said_twice_is_warned_of_once():
     task = fleet.Task(desired({"name": ["a"]}, "/x")[0])
     change = work.Change("config", "", "", "change lines in /x", list)
-    work.note(task, change, ["/x:1: no effect", "/x:2: no effect"])
+    work.note(task, change, Outcome(["/x:1: no effect", "/x:2: no effect"]))
     work.warn(task, ["/x:1: no effect", "another"])
     assert task.warnings == ["/x:1: no effect", "/x:2: no effect", "another"]
 

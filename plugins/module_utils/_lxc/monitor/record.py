@@ -110,6 +110,11 @@ class Record:
         self.tty_fds, self.namespaces = [], {}
         self.tty_peers.clear()
 
+    @property
+    def is_up(self) -> bool:
+        """It runs, or is being started and nothing has gone wrong yet."""
+        return self.error is None if self.state == State.STARTING else self.state not in (State.STOPPED, State.STOPPING, State.ABORTING)
+
     def get(self, key: str) -> str:
         """The last value of a key of the config that it was started with."""
         for name, value in reversed(self.pairs):

@@ -224,7 +224,7 @@ class _Start:
     """One request to start many: answered when the last of them has come to an end, each with its own result.
 
     {"op": "start", "containers": [[lxcpath, name], …], "timeout": seconds, "log_file", "log_level", "collection": version} ->
-    {"results": [{"name", "lxc_path", "error": described or null, "warnings": […]}, …]}
+    {"results": [{"name", "lxc_path", "error": described or null, "warnings": […], "was_up"}, …]}
     """
 
     def __init__(self, connection: Connection, message: Mapping[str, Any]) -> None:
@@ -243,13 +243,16 @@ class _Start:
             self._start(container, timeout, str(message.get("log_file") or ""), str(message.get("log_level") or ""))
 
     def _start(self, container: paths.Container, timeout: float, log_file: str, log_level: str) -> None:
+        supervisor = self.connection.requests.supervisor
+        was_up = supervisor.is_up(container)
+
         def done(error: Optional[LxcError], warnings: list[str]) -> None:
-            result = {"name": container.name, "lxc_path": container.lxc_path, "warnings": warnings}
+            result = {"name": container.name, "lxc_path": container.lxc_path, "warnings": warnings, "was_up": was_up}
             self.results.append({**result, "error": host.describe(error) if error else None})
             if len(self.results) == self.wanted:
                 self.connection.reply(host.reply({"results": self.results}))
 
         try:
-            self.connection.requests.supervisor.start(container, timeout, log_file, log_level, done)
+            supervisor.start(container, timeout, log_file, log_level, done)
         except OSError as error:
             done(StepError.from_os("start", "Start", container.name, error), [])

@@ -93,18 +93,23 @@ class Supervisor:
         fifo.tell_state(container, State.STARTING)
         self.enqueue(record, timeout)
 
+    def is_up(self, container: Container) -> bool:
+        """Who asks for its start now changes nothing."""
+        record = self.records.get(container)
+        return record is not None and record.is_up
+
     def add(self, record: Record) -> None:
         """From here on it is ours, and its command socket is answered."""
         self.records[record.container] = record
         self.serve(record)
 
     def _join(self, record: Record, timeout: float, log_file: str, log_level: str, waiter: Waiter) -> None:
-        if record.state in (State.RUNNING, State.FREEZING, State.FROZEN, State.THAWED):
-            waiter(None, record.warnings)
-        elif record.state == State.STARTING and record.error is None:
+        if not record.is_up:
+            record.again.append(Again(timeout, log_file, log_level, waiter))
+        elif record.state == State.STARTING:
             record.waiters.append(waiter)
         else:
-            record.again.append(Again(timeout, log_file, log_level, waiter))
+            waiter(None, record.warnings)
 
     def enqueue(self, record: Record, timeout: float) -> None:
         self._queue.append((record, timeout))

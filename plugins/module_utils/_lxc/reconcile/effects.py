@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import InUse, StepError
+from ..errors import InUse, NotFound, StepError
 from .desired import Desired
+from .verbs import Outcome
 
 if TYPE_CHECKING:
     from ..lifecycle.create import CreateRequest
@@ -28,7 +29,7 @@ def _progress(desired: Desired) -> Callable[[str], None]:
 
 
 class Effects:
-    """`Verbs` for real. What an act returns beside success is a list of warnings, or how a container was stopped."""
+    """`Verbs` for real. The host is not ours alone: what somebody else has done since it was planned is no failure, and not ours."""
 
     def __init__(self, log: Optional[Callable[[str], None]] = None) -> None:
         self._log = log
@@ -38,59 +39,70 @@ class Effects:
 
         return create.foresee(_request(desired))
 
-    def create(self, desired: Desired) -> object:
+    def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import create, partial
 
         one = desired.container
         try:
-            return create.create(_request(desired), self._log or _progress(desired))
-        except InUse:  # somebody else has begun to make it after we had looked
+            return Outcome(create.create(_request(desired), self._log or _progress(desired)))
+        except InUse:  # somebody else has begun to make it
             if not os.path.lexists(one.directory) or partial.is_abandoned(one, LOCK_TIMEOUT) or not os.path.lexists(one.config):
                 raise
-            return [f"Somebody else made it in {one.directory} at the same time"]
+            return Outcome([f"Somebody else made it in {one.directory} at the same time"], was_so=True)
 
-    def destroy(self, desired: Desired) -> object:
+    def destroy(self, desired: Desired) -> Outcome:
         from ..lifecycle import destroy
 
-        return destroy.destroy(desired.container, desired.delete_snapshots)
+        try:
+            return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
+        except NotFound:
+            if os.path.lexists(desired.container.directory):
+                raise
+            return Outcome(was_so=True)
 
-    def write_config(self, desired: Desired) -> object:
-        """Under LXC's lock, from what the file says now: somebody may have changed it since it was planned."""
+    def write_config(self, desired: Desired) -> Outcome:
+        """Under LXC's lock, from what the file says now."""
         from ..config import parser
         from ..lifecycle import lock
         from . import drift, observe_config
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
-            text = drift.new_text(observe_config.read_config(one), desired, one.config)
+            before = observe_config.read_config(one)
+            text = drift.new_text(before, desired, one.config)
             replace(one.config, text)
-        return parser.parse(text, one.config, []).warnings
+        return Outcome(parser.parse(text, one.config, []).warnings, was_so=text == before)
 
-    def start(self, desired: Desired) -> object:
+    def start(self, desired: Desired) -> Outcome:
         from .. import runtime
 
-        for _container, error, warnings in runtime.start([desired.container], desired.wait_timeout, desired.log_file, desired.log_level):
-            if error:
-                raise error
-            return warnings
-        return None
+        [started] = runtime.start([desired.container], desired.wait_timeout, desired.log_file, desired.log_level)
+        if started.error:
+            raise started.error
+        return Outcome(started.warnings, started.was_up)
 
-    def stop(self, desired: Desired) -> object:
+    def stop(self, desired: Desired) -> Outcome:
         from ..lifecycle import stop
 
-        return stop.stop(desired.container, desired.stop_timeout)
+        stopped = stop.stop(desired.container, desired.stop_timeout)
+        return Outcome(was_so=stopped.how == "already", how=_how(stopped.how, stopped.signal))
 
-    def freeze(self, desired: Desired) -> object:
+    def freeze(self, desired: Desired) -> Outcome:
         from ..lifecycle import freeze
 
-        freeze.freeze(desired.container, desired.wait_timeout)
-        return None
+        return Outcome(was_so=not freeze.freeze(desired.container, desired.wait_timeout))
 
-    def thaw(self, desired: Desired) -> object:
+    def thaw(self, desired: Desired) -> Outcome:
         from ..lifecycle import freeze
 
-        freeze.thaw(desired.container, desired.wait_timeout)
-        return None
+        return Outcome(was_so=not freeze.thaw(desired.container, desired.wait_timeout))
+
+
+def _how(how: str, signal: str) -> str:
+    """How a container came to its end."""
+    if how == "killed":
+        return f"killed, it did not end in time after {signal}" if signal else "killed"
+    return f"by {signal}" if signal else ""
 
 
 def _request(desired: Desired) -> CreateRequest:

@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from .desired import Desired
 from .plan import Change
+
+
+class Outcome(NamedTuple):
+    """What an act came to, where there is more to say than that it was done. `was_so`: somebody else had done it by then, and so
+    this task has not. `how` says by which signal a container ended, or that it was killed."""
+
+    warnings: Sequence[str] = ()
+    was_so: bool = False
+    how: str = ""
 
 
 class Verbs(Protocol):
@@ -17,19 +27,19 @@ class Verbs(Protocol):
     def foresee(self, desired: Desired) -> str:
         """The config that a new container will have. Raises what stands against its creation, and touches nothing."""
 
-    def create(self, desired: Desired) -> object: ...
+    def create(self, desired: Desired) -> Outcome: ...
 
-    def destroy(self, desired: Desired) -> object: ...
+    def destroy(self, desired: Desired) -> Outcome: ...
 
-    def write_config(self, desired: Desired) -> object: ...
+    def write_config(self, desired: Desired) -> Outcome: ...
 
-    def start(self, desired: Desired) -> object: ...
+    def start(self, desired: Desired) -> Outcome: ...
 
-    def stop(self, desired: Desired) -> object: ...
+    def stop(self, desired: Desired) -> Outcome: ...
 
-    def freeze(self, desired: Desired) -> object: ...
+    def freeze(self, desired: Desired) -> Outcome: ...
 
-    def thaw(self, desired: Desired) -> object: ...
+    def thaw(self, desired: Desired) -> Outcome: ...
 
 
 class Plan(NamedTuple):

@@ -18,7 +18,7 @@ from .observe import observe
 from .plan import Change, Diff
 from .reconciliation import fields_diff, verify
 from .task import Task
-from .verbs import Verbs
+from .verbs import Outcome, Verbs
 
 THREADS = 16
 
@@ -55,29 +55,21 @@ def _each(tasks: Sequence[Task], act: Callable[[Task], None]) -> None:
 
 def _do(task: Task, changes: Sequence[Change]) -> None:
     for change in changes:
-        note(task, change, change.apply())
+        outcome = change.apply()
+        note(task, change, outcome if isinstance(outcome, Outcome) else Outcome())
 
 
-def note(task: Task, change: Change, outcome: object) -> None:
-    """The change has been made; an effect returns warnings, or how a container was stopped."""
-    task.done.append(change)
-    how = getattr(outcome, "how", "")
-    task.actions.append(f"{change.describe} ({_stopped(outcome)})" if how else change.describe)
-    if isinstance(outcome, list):
-        warn(task, outcome)
+def note(task: Task, change: Change, outcome: Outcome) -> None:
+    """It is so now, by this task or by somebody else."""
+    if not outcome.was_so:
+        task.done.append(change)
+        task.actions.append(f"{change.describe} ({outcome.how})" if outcome.how else change.describe)
+    warn(task, outcome.warnings)
 
 
 def warn(task: Task, warnings: Sequence[object]) -> None:
     """Each once: what is wrong with a config is said when it is written and when it is used."""
     task.warnings += [text for text in dict.fromkeys(map(str, warnings)) if text not in task.warnings]
-
-
-def _stopped(outcome: object) -> str:
-    """How a container came to its end: by which signal, or killed."""
-    how, signal = getattr(outcome, "how", ""), getattr(outcome, "signal", "")
-    if how == "killed":
-        return f"killed, it did not end in time after {signal}" if signal else "killed"
-    return f"by {signal}" if signal else str(how)
 
 
 def _finish(task: Task, verbs: Verbs) -> None:
@@ -110,12 +102,13 @@ def start_together(tasks: Sequence[Task]) -> None:
     said = tasks[0].desired  # one task, one log file
     timeout = max(said.wait_timeout, 1.0)
     try:
-        for one, error, warnings in runtime.start(list(by_container), timeout, said.log_file, said.log_level):
+        for one, error, warnings, was_up in runtime.start(list(by_container), timeout, said.log_file, said.log_level):
             task = by_container[one]
             task.error = error
-            warn(task, warnings)
             if error is None and task.plan.start:
-                note(task, task.plan.start, None)
+                note(task, task.plan.start, Outcome(warnings, was_up))
+            else:
+                warn(task, warnings)
     except LxcError as error:  # not even the request went through
         for task in tasks:
             task.error = task.error or error
