@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "lifecycle": BOTTOM | RESOURCES,
     "reconcile": BOTTOM | RESOURCES | {"lifecycle", "runtime"},
     "monitor": BOTTOM | RESOURCES | {"lifecycle"},
+    "daemon": {"kernel"},
 }
 # The file that ships everything names each file of the runtime in an import; the runtime takes it along.
 MANIFEST = "manifest"

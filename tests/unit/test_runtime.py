@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import daemon, paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError, TimedOut
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import host, presence
 
@@ -126,14 +126,13 @@ def test_a_directory_that_others_can_write_or_that_is_a_link(run: Path, tmp_path
         runtime._make_private_directory()
 
 
-def test_the_lock_has_an_end(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_START_TIMEOUT", 0.05)
+def test_the_lock_has_an_end(run: Path) -> None:
     holder, waiter = (os.open(run / "lock", os.O_RDWR | os.O_CREAT, 0o600) for _number in range(2))
-    runtime._lock(holder)
+    runtime._lock(holder, 0)
     with pytest.raises(TimedOut, match=r"monitor\.lock"):
-        runtime._lock(waiter)
+        runtime._lock(waiter, 0.05)
     os.close(holder)
-    runtime._lock(waiter)
+    runtime._lock(waiter, 0)
     os.close(waiter)
 
 
@@ -213,8 +212,8 @@ def test_who_began_a_monitor_hears_what_is_wrong_with_it_and_nobody_else(run: Pa
     monkeypatch.setattr(presence, "problems", told)
     monkeypatch.setattr(host, "request", request)
     monkeypatch.setattr(runtime, "persist", lambda: "/run/runtime-x")
-    monkeypatch.setattr(runtime, "command", lambda _directory: [])
-    monkeypatch.setattr(runtime, "_spawn", lambda _directory: running.append({"collection": "0.0.1", "problems": ["old"]}))
+    monkeypatch.setattr(daemon, "command", lambda _directory, _version: [])
+    monkeypatch.setattr(daemon, "spawn", lambda _directory, _version: running.append({"collection": "0.0.1", "problems": ["old"]}))
     assert run.is_dir()
     assert runtime._ensure() == running[0] and told == ["old"]
     assert runtime._ensure() == running[0] and told == ["old"]

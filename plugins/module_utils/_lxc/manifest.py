@@ -10,9 +10,9 @@ from __future__ import annotations
 
 
 def leaves() -> tuple[object, ...]:
-    from . import compiled, digest, errors, paths, rollback
+    from . import compiled, daemon, digest, errors, paths, rollback
 
-    return compiled, digest, errors, paths, rollback
+    return compiled, daemon, digest, errors, paths, rollback
 
 
 def cgroup() -> tuple[object, ...]:
@@ -298,10 +298,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import backends, base, overlayfs
+    from .storage import backends, base, copy, overlayfs
     from .storage import dir as dir_
 
-    return backends, base, dir_, overlayfs
+    return backends, base, copy, dir_, overlayfs
 
 
 def template() -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import hierarchies
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import daemon, paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle.attach import AttachRequest, attach
@@ -151,7 +151,7 @@ def test_an_older_collection_and_one_of_the_same_version_use_what_is_there(boxes
     boxes[0].kill()
     boxes[0].start()
     with pytest.raises(InUse, match=f"is of version {old['collection']}, which {version} does not replace"):
-        host.request("replace", {"collection": version, "command": runtime.command(runtime.persist())})
+        host.request("replace", {"collection": version, "command": daemon.command(runtime.persist(), runtime.COLLECTION_VERSION)})
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ if sys.argv[-2:-1] == ["keep"]:
         time.sleep(0.01)
 """
         self.collection(NEWER, monitor__main=wait)
-        message = {"collection": NEWER, "command": runtime.command(runtime.persist())}
+        message = {"collection": NEWER, "command": daemon.command(runtime.persist(), runtime.COLLECTION_VERSION)}
 
         def ask() -> None:
             with contextlib.suppress(LxcError):  # of a monitor that was told to end

@@ -16,6 +16,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, tree
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.copy import copy
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.dir import Dir
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.overlayfs import Overlayfs
 
@@ -162,7 +163,7 @@ def test_many_lower_layers_longer_than_fsconfig_takes(tmp_path: Path, target: pa
     in_mount_namespace(act)
     clone = paths.container("tclone", str(tmp_path))
     os.mkdir(clone.directory)
-    backends.for_rootfs(copied.rootfs_path).clone(clone)
+    copy(backends.for_rootfs(copied.rootfs_path), Dir(Dir.create(clone, {})), clone.rootfs)
     assert len(os.listdir(clone.rootfs)) == 8
 
 
@@ -176,13 +177,20 @@ def test_the_old_text_with_olwork(source: paths.Container, target: paths.Contain
     in_mount_namespace(act)
 
 
-def test_dir_clone(source: paths.Container, target: paths.Container) -> None:
-    copied = Dir(f"dir:{source.rootfs}").clone(target)
-    assert copied == (f"dir:{target.rootfs}", False)
+@pytest.mark.parametrize("kind", ["dir", "overlayfs"])
+def test_copy_of_a_directory(source: paths.Container, target: paths.Container, kind: str) -> None:
+    """Without what is mounted below it."""
+
+    def act() -> None:
+        mount.mount("tmpfs", f"{source.rootfs}/etc", "tmpfs")
+        backend = backends.by_name(kind)
+        copy(Dir(f"dir:{source.rootfs}"), backend(backend.create(target, {})), target.rootfs)
+
+    in_mount_namespace(act)
     check_copy(Path(target.rootfs))
 
 
-def test_overlay_clone_is_a_directory_of_its_own(source: paths.Container, target: paths.Container, tmp_path: Path, place: str) -> None:
+def test_copy_of_an_overlay_is_a_directory_of_its_own(source: paths.Container, target: paths.Container, tmp_path: Path, place: str) -> None:
     middle = paths.container("tmiddle", str(tmp_path))
     os.mkdir(middle.directory)
     store = backends.for_rootfs(Dir(source.rootfs).snapshot(middle).rootfs_path)
@@ -193,8 +201,7 @@ def test_overlay_clone_is_a_directory_of_its_own(source: paths.Container, target
         tree.remove(f"{place}/etc")
 
     in_mount_namespace(change)
-    copied = store.clone(target)
-    assert copied == (f"dir:{target.rootfs}", False)
+    copy(store, Dir(Dir.create(target, {})), target.rootfs)
     root = Path(target.rootfs)
     assert (root / "new").read_text() == "upper" and not (root / "etc").exists() and (root / "su").stat().st_uid == 12345
     assert "tmiddle" not in Path("/proc/self/mountinfo").read_text()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a storage backend is: seven verbs. A backend is made from the text of `lxc.rootfs.path`, and keeps nothing else."""
+"""What a storage backend is. A backend is made from the text of `lxc.rootfs.path`, and keeps nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..paths import Container
 
 
 class Copied(NamedTuple):
-    """The `lxc.rootfs.path` of a clone, and whether it needs the source's files for as long as it lives (lxc_rdepends)."""
+    """The `lxc.rootfs.path` of a snapshot, and whether it needs the source's files for as long as it lives (lxc_rdepends)."""
 
     rootfs_path: str
     depends: bool
@@ -29,6 +29,8 @@ class Backend(Protocol):
 
     kind: str
     rootfs_path: str
+    atomic: bool
+    """Whether a snapshot of a root in use is one moment of it."""
 
     def __init__(self, rootfs_path: str) -> None: ...
 
@@ -59,11 +61,13 @@ class Backend(Protocol):
     def destroy(self) -> None:
         """Remove the storage. What is already gone is no error."""
 
-    def clone(self, target: Container) -> Copied:
-        """A full copy for another container, whose directory exists. The source must not be running: a hostile one could swap paths."""
+    def open_root(self) -> int:
+        """The whole root, read-only, as a mount that is attached nowhere and ends with `mount.discard`: what a copy is read from.
+        Nothing of it is left when we are killed."""
 
     def snapshot(self, target: Container) -> Copied:
-        """A cheap copy that shares the source's blocks or files."""
+        """A cheap copy for another container, whose directory exists: it shares the source's blocks or files. Where `atomic` is
+        false the source must not be running."""
 
 
 def check_root_directory(path: str) -> None:

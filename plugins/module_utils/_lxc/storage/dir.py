@@ -16,6 +16,7 @@ from .base import Copied, make_root_directory
 
 class Dir:
     kind = "dir"
+    atomic = False
 
     def __init__(self, rootfs_path: str) -> None:
         self.rootfs_path = rootfs_path
@@ -75,12 +76,10 @@ class Dir:
 
         tree.remove(self._path)
 
-    def clone(self, target: Container) -> Copied:
-        from ..kernel import tree
-
-        path = self.create(target, {})[4:]
-        tree.copy(self._path, path)
-        return Copied("dir:" + path, depends=False)
+    def open_root(self) -> int:
+        tree_fd = mount.open_tree(self._path, clone=True)
+        mount.set_attr(tree_fd, set=mount.MOUNT_ATTR_RDONLY)
+        return tree_fd
 
     def snapshot(self, target: Container) -> Copied:
         """An overlay over this directory, as lxc-copy -s makes it; the source must not change from now on."""

@@ -24,6 +24,7 @@ _UNUSABLE = (":", ",", "\\", "\n")
 
 class Overlayfs:
     kind = "overlayfs"
+    atomic = False
 
     def __init__(self, rootfs_path: str) -> None:
         self.rootfs_path = rootfs_path
@@ -108,20 +109,8 @@ class Overlayfs:
             if os.path.dirname(lower) == home:
                 tree.remove(lower)
 
-    def clone(self, target: Container) -> Copied:
-        """A whole directory of its own: the layers are read through a mount that is attached nowhere."""
-        from ..kernel import tree
-
-        make_root_directory(target.rootfs)
-        merged_fd = self._merged()
-        try:
-            tree.copy(f"/proc/{os.getpid()}/fd/{merged_fd}", target.rootfs)
-        finally:
-            mount.discard(merged_fd)
-        return Copied("dir:" + target.rootfs, depends=False)
-
-    def _merged(self) -> int:
-        """All layers as one, read-only: the upper is the first lower one. By descriptor, which fits into fsconfig(2)'s 255 bytes."""
+    def open_root(self) -> int:
+        """All layers as one: the upper is the first lower one. By descriptor, which fits into fsconfig(2)'s 255 bytes."""
         layer_fds = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in (self.upper, *self.lowers)]
         try:
             lowers = ":".join(f"/proc/self/fd/{fd}" for fd in layer_fds)

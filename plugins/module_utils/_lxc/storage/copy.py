@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole root of one container into the empty one of another, whatever the backends of the two are."""
+
+from __future__ import annotations
+
+import os
+
+from ..kernel import mount, tree
+from .base import Backend
+
+
+def copy(source: Backend, made: Backend, place: str) -> None:
+    """Fill `made`, which is new and empty, and is mounted on `place` for that where it has to be."""
+    root_fd = source.open_root()
+    try:
+        directory = made.mount_host(place)
+        try:
+            tree.copy(f"/proc/{os.getpid()}/fd/{root_fd}", directory)
+        finally:
+            made.umount(directory)
+    finally:
+        mount.discard(root_fd)
