@@ -71,7 +71,8 @@ def test_with_a_veth_and_no_dhcp_server_it_does_not_hang(host: Path, stock: Call
     made(host, "tbox", networks=networks)
     said = stock(
         "ip link add tbr0 type bridge; ip link set tbr0 up; lxc-start -P $P -n tbox; " + WAIT_UP.format("tbox") + "; "
-        "lxc-attach -P $P -n tbox -- /bin/sh -c 'cat /sys/class/net/eth0/address; ps'; "
+        "lxc-attach -P $P -n tbox -- /bin/sh -c 'cat /sys/class/net/eth0/address; "
+        "for i in $(seq 300); do ps | grep [u]dhcpc && break; sleep 0.1; done'; "
         "lxc-stop -P $P -n tbox -t 20 --nokill; echo stopped $?"
     )
     assert "udhcpc" in said and said.splitlines()[-1] == "stopped 0"
