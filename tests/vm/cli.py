@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         print(f"{name} runs already; make vm-ssh logs in")
     elif verb in ("up", "reset"):
         seconds = machine.resume(stays=True)
-        print(f"{name} answers after {seconds:.1f} s: make vm-ssh, or ssh -F {machine.config} vm")
+        print(f"{name} answers after {seconds:.1f} s: make vm-ssh, or ssh -F {machine.config} vm; for Ansible: -i {machine.inventory}")
     elif verb == "down":
         for each in [name] if os.environ.get("NAME") else names(ROOT):
             named(each, machine.image, ROOT).stop()

@@ -16,16 +16,7 @@ Play = Callable[..., list[plays.Result]]
 
 def host(machine: Machine, **more: Any) -> dict[str, Any]:
     """Ansible's variables for it."""
-    return {
-        "ansible_connection": "ssh",
-        "ansible_host": "127.0.0.1",
-        "ansible_port": machine.port,
-        "ansible_user": "root",
-        "ansible_ssh_common_args": f"-F {machine.config}",
-        "ansible_pipelining": True,
-        "ansible_python_interpreter": "/usr/bin/python3",
-        **more,
-    }
+    return {**machine.variables, **more}
 
 
 def container(names: str | Sequence[str], **options: Any) -> dict[str, Any]:

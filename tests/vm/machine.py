@@ -112,6 +112,24 @@ class Machine:
         """For `ssh -F`: whatever the host is called, it is this one."""
         return self.directory / "ssh_config"
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Ansible's, for a host that is this one."""
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self.port,
+            "ansible_user": "root",
+            "ansible_ssh_common_args": f"-F {self.config}",
+            "ansible_pipelining": True,
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+
+    @property
+    def inventory(self) -> Path:
+        """One host, vm, in the group all."""
+        return self.directory / "hosts.json"
+
     def resume(self, stays: bool = False) -> float:
         """Go on from the saved state, however the machine was left: seconds until it answers. With `stays` it outlives this process.
 
@@ -133,7 +151,7 @@ class Machine:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._write_config()
+        self._write_addresses()
         drives = []
         for name in ("root.qcow2", *DISKS):
             drives += ["-drive", f"if=none,id={name[:5]},file={name},format=qcow2,cache=unsafe,discard=unmap"]
@@ -156,7 +174,7 @@ class Machine:
             )  # fmt: skip
         (self.directory / "pid").write_text(f"{self._process.pid} {_start_time(self._process.pid)}\n")
 
-    def _write_config(self) -> None:
+    def _write_addresses(self) -> None:
         options = {
             "HostName": "127.0.0.1",
             "Port": self.port,
@@ -170,6 +188,7 @@ class Machine:
             "BatchMode": "yes",
         }
         self.config.write_text("".join(["Host *\n", *(f"  {name} {value}\n" for name, value in options.items())]))
+        self.inventory.write_text(json.dumps({"all": {"hosts": {"vm": self.variables}}}, indent=2) + "\n")
 
     def pid(self) -> int:
         """Of its QEMU, 0 when none runs."""

@@ -81,15 +81,17 @@ def test_limits_of_cgroup_v2(machine: Machine, play: Play, c1: int) -> None:
     assert machine.ssh(f"cat /proc/{c1}/comm").stdout == "init\n", "what was over the limit was ended, and not its init"
 
 
-def test_devices_by_a_program(play: Play, c1: int) -> None:
-    """The host's disk and its memory: a node can be made, and not be opened. And no key of the kernel's is pressed."""
+def test_devices_by_a_program(machine: Machine, play: Play, c1: int) -> None:
+    """The host's disk and its loop devices: a node can be made, and not be opened. And no key of the kernel's is pressed."""
+    numbers = {name: machine.ssh(f"stat -c '%Hr %Lr' /dev/{name}").stdout.strip() for name in ("vda", "loop-control")}
+    machine.ssh("head -c 1 /dev/vda >/dev/null; exec 3</dev/loop-control")
     script = (
-        "mknod /tmp/disk b 254 0; mknod /tmp/mem c 1 1; for f in disk mem; do head -c 1 /tmp/$f; done; echo h > /proc/sysrq-trigger;"
-        "rm -f /tmp/disk /tmp/mem; head -c 1 /dev/zero | wc -c"
+        f"mknod /tmp/disk b {numbers['vda']}; mknod /tmp/loop c {numbers['loop-control']}; for f in disk loop; do head -c 1 /tmp/$f; done;"
+        "echo h > /proc/sysrq-trigger; rm -f /tmp/disk /tmp/loop; head -c 1 /dev/zero | wc -c"
     )
     [tried] = play(attach("c1", script))
     assert tried["stdout"] == "1", tried
-    assert tried["stderr"].count("Operation not permitted") == 2, tried["stderr"]
+    assert [f"/tmp/{name}: Operation not permitted" in tried["stderr"] for name in ("disk", "loop")] == [True, True], tried["stderr"]
     assert "sysrq-trigger" in tried["stderr"], "it is read-only in there"
 
 
@@ -105,7 +107,7 @@ def test_freeze_and_kill(machine: Machine, play: Play, c1: int) -> None:
 def test_the_quickstart_with_debian(machine: Machine, tmp_path: Path) -> None:
     """The playbook as it is, its host reached over SSH: Debian from the cache in the image, then nothing to do."""
     inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": host(machine)}}}))
+    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": machine.variables}}}))
     command = [plays.PLAYBOOK, "-i", str(inventory), "-e", "quickstart_template=debian", "hostkit.lxc.quickstart"]
     said = []
     for _turn in range(2):
@@ -186,6 +188,21 @@ def test_two_controllers_at_once(machine: Machine, tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(1, 6)]
     assert done == Counter(words for name in names for words in (f"make {name} from template busybox", f"start {name}")), seen
     assert all(one["state"] == "RUNNING" and one["changed"] == bool(one["actions"]) for result in seen for one in result["containers"])
+
+
+def test_a_second_host_beside_it(machine: Machine, tmp_path: Path) -> None:
+    """One play for both; each is a host of its own."""
+    with Machine(machine.image, machine.directory.with_name("second")) as second:
+        print(f"the second resumed after {second.resume():.1f} s")
+        inventory, book = tmp_path / "hosts.json", tmp_path / "play.yml"
+        inventory.write_text(json.dumps({"all": {"hosts": {"first": machine.variables, "second": second.variables}}}))
+        task = container("both", template="busybox", network=[])
+        book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+        command = [plays.PLAYBOOK, "-i", str(inventory), str(book)]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
+        assert done.returncode == 0 and done.stdout.count("changed=1 ") == 2, done.stdout + done.stderr
+        assert second.ssh("ls /var/lib/lxc").stdout.split() == ["both"]
+        machine.ssh("test -d /var/lib/lxc/both && test -d /var/lib/lxc/c1")
 
 
 def test_after_a_reboot_nothing_stale_is_believed(machine: Machine, play: Play) -> None:
