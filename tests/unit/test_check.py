@@ -38,7 +38,7 @@ def test_both_cores_share_the_work(check: Any) -> None:
     steps = named(check.steps(found("3.9", "3.11", "3.13"), ["3.9", "3.13"], False))
     assert steps["units-2.21"][2:4] == ["3.13", "tests/unit/test_ansible.py"]
     assert steps["units-2.19"][2:4] == ["3.11", "tests/unit/test_ansible.py"]
-    assert (steps["sanity-2.21"][2:], steps["sanity-2.19"][2:]) == ([], ["--python", "3.11"])
+    assert (steps["sanity-2.21"][2:], steps["sanity-2.19"][2:]) == ([], ["--python", "3.11", "--skip-test", "pylint"])
     assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("rest", "brief")
 
 
@@ -87,6 +87,13 @@ def test_the_virtual_machine_is_asked_for_by_its_own_name(check: Any) -> None:
     everything = [*check.steps(found("3.11", "3.13"), [], False), *check.vm_steps()]
     assert not [step for step in check.choose(everything, ["all"]) if step.name.startswith("vm")]
     assert [step.name for step in check.choose(everything, ["vm"])] == ["vm-host", "vm-root"]
+
+
+def test_pythons_between_are_for_the_group_and_not_for_all(check: Any) -> None:
+    everything = check.steps(found("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"), [], False)
+    units = {word: [step.name for step in check.choose(everything, [word]) if step.name.startswith("unit-")] for word in ("all", "unit")}
+    assert units["all"] == ["unit-3.14", "unit-3.11", "unit-3.9"]
+    assert units["unit"] == [f"unit-3.{minor}" for minor in (14, 13, 12, 11, 10, 9)]
 
 
 def test_in_the_virtual_machine_no_root_test_is_left_out_of_all_and_none_is_misspelt(check: Any) -> None:
