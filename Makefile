@@ -18,8 +18,8 @@ quickstart-clean: ## take away what quickstart made
 test: ## every check and test that one machine can run
 	@ci/check all
 
-soak: ## races, kills and rounds with their full counts, every playbook and unit test on both cores and every Python
-	@ci/check --soak root integration sanity unit
+soak: ## races, kills and rounds with their full counts, every playbook and unit test on both cores
+	@ci/check --soak root integration sanity
 
 vm-test: ## what needs a real host, on a Debian in a virtual machine: SUITE=bookworm or trixie
 	@ci/check vm

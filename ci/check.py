@@ -115,7 +115,7 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) 
         step("ruff", "lint", "ruff"),
         step("shellcheck", "lint", "shellcheck"),
         step("mypy", "lint", "mypy"),
-        *(_unit(version, path, version in (found[0][0], "3.11", found[-1][0])) for version, path in reversed(found)),
+        *(step(f"unit-{version}", "unit", "unit", version, path) for version, path in reversed(found)),
         step("sanity-2.21", "sanity", "sanity", "dev"),
         # What compiles and imports on which Python does not depend on the core, and the pylint of the newer finds what the older's does.
         step("sanity-2.19", "sanity", "sanity", "core-2.19", *([] if whole else ["--python", old, "--skip-test", "pylint"])),
@@ -140,11 +140,6 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) 
         step("debian-legacy", "root", "debian", "--legacy", "root", "tests/root/template/test_systemd.py"),
         step("debian-unified", "root", "debian", "--unified", "root", "tests/root/template/test_systemd.py"),
     ]
-
-
-def _unit(version: str, path: str, ends: bool) -> Step:
-    """In `all` are the oldest Python, Debian 12's and the newest; those between them are for `make unit` and `make soak`."""
-    return step(f"unit-{version}", "unit", "unit", version, path)._replace(more=not ends)
 
 
 def vm_steps() -> list[Step]:

@@ -89,13 +89,6 @@ def test_the_virtual_machine_is_asked_for_by_its_own_name(check: Any) -> None:
     assert [step.name for step in check.choose(everything, ["vm"])] == ["vm-host", "vm-root"]
 
 
-def test_pythons_between_are_for_the_group_and_not_for_all(check: Any) -> None:
-    everything = check.steps(found("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"), [], False)
-    units = {word: [step.name for step in check.choose(everything, [word]) if step.name.startswith("unit-")] for word in ("all", "unit")}
-    assert units["all"] == ["unit-3.14", "unit-3.11", "unit-3.9"]
-    assert units["unit"] == [f"unit-3.{minor}" for minor in (14, 13, 12, 11, 10, 9)]
-
-
 def test_in_the_virtual_machine_no_root_test_is_left_out_of_all_and_none_is_misspelt(check: Any) -> None:
     start, rest = (set(step.command[2:]) for step in check.vm_steps() if step.name in ("vm-root-start", "vm-root-else"))
     assert start == {"tests/root/start", "--ignore=tests/root/start/test_soak.py"}
