@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import NotRunning, State
+from patience import until
 from terminal import Terminal
 
 BRIDGE = "parity0"
@@ -165,13 +165,6 @@ class Side:
         except NotRunning:
             pass
         until(lambda: self.state == State.STOPPED, "it is stopped")
-
-
-def until(holds: Callable[[], object], what: str, timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.01)
 
 
 def make(container: paths.Container, lines: Sequence[str], init: str) -> None:

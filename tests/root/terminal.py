@@ -13,10 +13,10 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+import patience
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import process, tty
 
 ROWS, COLUMNS = 33, 111
-TIMEOUT = 20.0
 
 
 class Terminal:
@@ -36,14 +36,14 @@ class Terminal:
 
     def until(self, wanted: str) -> None:
         """Read on until this is shown, after what was waited for before."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + patience.SECONDS
         while wanted.encode() not in self.said[self._seen :]:
             assert self._read(deadline), f"{wanted!r} was not shown: {self.said!r}"
         self._seen = self.said.index(wanted.encode(), self._seen) + len(wanted)
 
     def until_raw(self) -> None:
         """What is typed before the program has set its terminal up is flushed; a master tells the settings of its slave."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + patience.SECONDS
         while termios.tcgetattr(self.fd)[3] & termios.ICANON:
             assert time.monotonic() < deadline, "the terminal was not made raw"
             time.sleep(0.005)
@@ -53,7 +53,7 @@ class Terminal:
 
     def end(self) -> tuple[int, bytes]:
         """Read to the end: the exit status as subprocess has it, and all that was shown."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + patience.SECONDS
         while self._read(deadline):
             pass
         in_time = time.monotonic() < deadline

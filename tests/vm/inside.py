@@ -19,7 +19,13 @@ from machine import named
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "/opt/ansible_collections/hostkit/lxc"
-ENVIRONMENT = {"HOSTKIT_HOST_NAMESPACE": "1", "HOSTKIT_REQUIRE_ORACLE": "1", "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {
+    "HOSTKIT_HOST_NAMESPACE": "1",
+    "HOSTKIT_REQUIRE_ORACLE": "1",
+    "HOSTKIT_PATIENCE": "4",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "LC_ALL": "C.UTF-8",
+}
 
 
 def main(name: str, tree: str, *arguments: str) -> int:

@@ -20,7 +20,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import 
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import conditions, observe, passing, wait
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client, query
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
-from parity import until
+from patience import SECONDS, until
 
 HUGE = 600.0
 INIT = """#!/bin/sh
@@ -62,11 +62,11 @@ class Waiting:
 
     def sleeps(self) -> None:
         """It has looked, and waits."""
-        assert self.asleep.wait(20)
+        assert self.asleep.wait(SECONDS)
         self.asleep.clear()
 
     def ends(self) -> None:
-        self.thread.join(20)
+        self.thread.join(SECONDS)
         assert not self.thread.is_alive(), "nothing has woken it"
 
 

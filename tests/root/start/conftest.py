@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import daemons
 import parity
+import patience
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths, runtime
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
@@ -79,7 +79,7 @@ class Box:
 
     def wait_for_file(self, name: str = "tmp/done") -> None:
         """Written by init, looked at in the root file system of the host's side."""
-        wait_until((self.root / name).exists, f"{name} exists")
+        patience.until((self.root / name).exists, f"{name} exists")
 
     def wait(self, state: State = State.STOPPED, timeout: float = 20) -> None:
         assert client.wait(self.container, [state], timeout) == state
@@ -89,14 +89,7 @@ class Box:
             client.stop(self.container)
         except NotRunning:
             pass
-        wait_until(lambda: self.state == State.STOPPED, "the container is stopped")
-
-
-def wait_until(holds: Callable[[], bool], what: str, timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.01)
+        patience.until(lambda: self.state == State.STOPPED, "the container is stopped")
 
 
 def make_root(root: Path) -> None:
@@ -133,7 +126,7 @@ def box(make_box: Callable[..., Box]) -> Box:
 
 @pytest.fixture
 def until() -> Callable[..., None]:
-    return wait_until
+    return patience.until
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -165,7 +158,7 @@ def own_monitor(monitor: int) -> Iterator[None]:
     yield
     facts = host.request("hello")
     os.kill(int(facts["pid"]), signal.SIGTERM)
-    wait_until(lambda: not process.alive(int(facts["pid"])) and not process.alive(int(facts["keeper"])), "both have ended")
+    patience.until(lambda: not process.alive(int(facts["pid"])) and not process.alive(int(facts["keeper"])), "both have ended")
 
 
 @pytest.fixture

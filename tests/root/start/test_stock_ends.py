@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import connection, payloads, protocol
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
-from parity import DEAF_INIT, Both, Side, until
+from parity import DEAF_INIT, Both, Side
+from patience import until
 
 # What is asked of one that is stopped, with the status that the stock one has.
 STOPPED = {

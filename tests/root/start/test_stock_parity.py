@@ -12,7 +12,8 @@ from pathlib import Path
 import hierarchies
 import parity
 import pytest
-from parity import Both, Side, until
+from parity import Both, Side
+from patience import until
 
 # A line: the status that the stock one has, the command, perhaps what it reads. After a | the status where there is no cgroup v1.
 COMMANDS = {

@@ -11,7 +11,8 @@ import subprocess
 
 import hierarchies
 import pytest
-from parity import Both, Side, until
+from parity import Both, Side
+from patience import until
 from terminal import Terminal
 
 # The status that the stock one has, and the command.
