@@ -41,6 +41,7 @@ KERNEL = (
     "raid=noautodetect nowatchdog audit=0"
 )
 BOOT = 300  # seconds until SSH answers; from 20 to 70 were seen
+REBOOT = 600  # with all that has to end before
 # What a task and a test begin with: read once before the state is saved, they are in the guest's page cache ever after.
 WARM = "python3 -c 'import pyroute2, pytest, json, ssl'; systemctl is-system-running --wait; sync"
 PR_SET_PDEATHSIG = 1
@@ -251,12 +252,12 @@ class Machine:
         before = self.ssh("cat /proc/sys/kernel/random/boot_id").stdout
         began = time.monotonic()
         self.ssh("systemctl reboot", check=False)
-        while time.monotonic() < began + BOOT:
+        while time.monotonic() < began + REBOOT:
             with contextlib.suppress(VmError, subprocess.TimeoutExpired):
                 if self.ssh("cat /proc/sys/kernel/random/boot_id", timeout=30).stdout != before:
                     return time.monotonic() - began
             time.sleep(0.5)
-        raise VmError(f"the machine is not back {BOOT} s after its reboot. Its console:\n{self._tail('console')}")
+        raise VmError(f"the machine is not back {REBOOT} s after its reboot. Its console:\n{self._tail('console')}")
 
     def monitor(self, command: str) -> str:
         """What QEMU's own monitor answers to a line."""
