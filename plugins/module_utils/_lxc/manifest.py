@@ -247,6 +247,7 @@ def reconcile() -> tuple[object, ...]:
     from .reconcile import (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -264,12 +265,12 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
     return (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -287,14 +288,13 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
 
-def reconcile_plan() -> tuple[object, ...]:
-    from .reconcile import plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+def reconcile_place() -> tuple[object, ...]:
+    from .reconcile import place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
-    return plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    return place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:
