@@ -213,12 +213,12 @@ def _make_place(made: base.Backend, target: Container) -> None:
 
 def _finish(request: CloneRequest, read: _Read, text: str, log: Log) -> None:
     """What is done in the new root: the clone hooks first, as LXC has it, then the name."""
-    config = parser.loads(text, request.target.config)
-    hooks = config.hooks("clone")
-    if not config.rootfs_path or (request.keep_name and not hooks):
-        return
     from . import finishing
 
+    config = parser.loads(text, request.target.config)
+    hooks = finishing.wanted(config)
+    if not config.rootfs_path or (request.keep_name and not hooks):
+        return
     store = backends.for_rootfs(config.rootfs_path)
     _make_place(store, request.target)
     old = read.config.uts_name or request.source.name
