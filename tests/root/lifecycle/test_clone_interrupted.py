@@ -19,7 +19,7 @@ import cloned
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, mountinfo
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, mountinfo, process
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import clone, dependents, destroy, partial
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from cloned import KINDS, inside, make, quiet, request, tree_of
@@ -182,10 +182,10 @@ def test_two_tasks_for_the_same_names(lxc_path: Path, snapshot: bool) -> None:
             processes[-1].start()
             pipes.append(ours)
         said = [pipe.recv() for pipe in pipes]
-        for process in processes:
-            process.join(60)
+        for one in processes:
+            one.join(60)
         assert [failed for failed, _actions in said] == ["", ""]
-        done = sorted(action for _failed, actions in said for one in actions for action in one)
+        done = sorted(action for _failed, actions in said for listed in actions for action in listed)
         kind = "snapshot" if snapshot else "clone"
         assert done == [f"make {name} as a {kind} of csource" for name in names]
         assert sorted(dependents.of(source)) == (names if snapshot else [])
@@ -209,6 +209,62 @@ def test_a_source_that_is_removed_while_it_is_cloned_from(lxc_path: Path) -> Non
             if os.path.exists(one.directory):
                 destroy.destroy(one)
         assert os.listdir(lxc_path) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_source_that_is_removed_just_before_it_is_told(lxc_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+    """Before it has the clone in its list it may go, and the clone with it; afterwards it may not."""
+    source = make(lxc_path)
+    wanted = request(source, snapshot=True)
+    add = dependents.add
+
+    def then_gone(*args: Any) -> None:
+        if after:
+            add(*args)
+            with pytest.raises(InUse, match="used by its clones: ctarget"):
+                destroy.destroy(source)
+            return
+        destroy.destroy(source)
+        add(*args)
+
+    monkeypatch.setattr(dependents, "add", then_gone)
+    if after:
+        clone.clone(wanted, quiet)
+        assert dependents.of(source) == ["ctarget"]
+        return
+    with pytest.raises(InUse, match="does not exist"):
+        clone.clone(wanted, quiet)
+    assert os.listdir(lxc_path) == []
+
+
+def test_the_copying_ends_with_whoever_began_it(lxc_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make(lxc_path)
+    wanted = request(source)
+
+    def for_ever(*_args: object) -> None:
+        Path(lxc_path, "copier").write_text(str(os.getpid()))
+        while True:
+            time.sleep(0.05)
+
+    monkeypatch.setattr(clone.copying, "copy", for_ever)
+    pid = child(lambda: clone.clone(wanted, quiet))
+    deadline = time.monotonic() + 20
+    while not os.path.exists(lxc_path / "copier") or not Path(lxc_path, "copier").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    copier = int(Path(lxc_path, "copier").read_text())
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        while process.alive(copier):
+            assert time.monotonic() < deadline, "it goes on"
+            time.sleep(0.01)
+    finally:
+        if process.alive(copier):
+            os.kill(copier, signal.SIGKILL)
+    monkeypatch.undo()
+    until_free(wanted.target)
+    clone.clone(wanted, quiet)
 
 
 def test_busy_says_who(lxc_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

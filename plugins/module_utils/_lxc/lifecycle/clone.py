@@ -83,8 +83,8 @@ def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT) -> lis
             clonefiles.copy(read.text, origin, _directory(read.config), _moves(request, read.config, made.rootfs_path))
             if way.store is not None and not made.is_filled:
                 _fill(way.store, made.rootfs_path, target, log)
-        if made.is_filled:
-            dependents.add(target, dependents.inherited(origin, made.depends), timeout)
+            if made.is_filled:  # from now on the source cannot be removed any more: looked at again after that
+                dependents.add(target, dependents.inherited(origin, made.depends), timeout)
         _finish(request, read, text, log)
         return _warnings(request, read, text, standing, made)
 

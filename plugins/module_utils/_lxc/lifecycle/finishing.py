@@ -41,6 +41,7 @@ def _inside(clone: Clone, log: Log) -> None:
     hooks.run("clone", _without_renaming(clone.config, clone.target), env, log)
     if clone.names is not None:
         identity.change(directory, *clone.names)
+    clone.store.umount(directory)
 
 
 def wanted(config: Config) -> list[str]:
