@@ -302,6 +302,10 @@ def test_hooks_that_fail_and_what_is_left(lxc_path: Path) -> None:
             clone.clone(request(source, snapshot=snapshot), quiet)
         assert "no way" in caught.value.log[-1]
         assert os.listdir(lxc_path) == ["csource"] and tree_of(source.directory) == before
+    (lxc_path / "roots").mkdir()
+    with pytest.raises(StepError, match="status 3"):
+        clone.clone(request(source, backing_options={"directory": f"{lxc_path}/roots/one"}), quiet)
+    assert os.listdir(lxc_path / "roots") == []
 
 
 def test_a_name_that_is_kept(lxc_path: Path, in_child: Callable[..., Any]) -> None:
