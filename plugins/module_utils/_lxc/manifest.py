@@ -22,9 +22,9 @@ def cgroup() -> tuple[object, ...]:
 
 
 def config() -> tuple[object, ...]:
-    from .config import edit, items, keys, lines, model, parser, values, writer
+    from .config import edit, items, keys, lines, model, parser, repoint, values, writer
 
-    return edit, items, keys, lines, model, parser, values, writer
+    return edit, items, keys, lines, model, parser, repoint, values, writer
 
 
 def kernel() -> tuple[object, ...]:
@@ -83,6 +83,7 @@ def kernel_rtmessage() -> tuple[object, ...]:
 
 def lifecycle() -> tuple[object, ...]:
     from .lifecycle import (
+        apart,
         attach,
         attach_child,
         attach_kill,
@@ -94,18 +95,18 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        claim,
         clocks,
+        clone,
+        cloneconfig,
+        clonefiles,
+        configfile,
         create,
         dependents,
-        destroy,
-        details,
-        evidence,
-        exchange,
-        fifo,
-        finish,
     )
 
     return (
+        apart,
         attach,
         attach_child,
         attach_kill,
@@ -117,24 +118,31 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        claim,
         clocks,
+        clone,
+        cloneconfig,
+        clonefiles,
+        configfile,
         create,
         dependents,
-        destroy,
-        details,
-        evidence,
-        exchange,
-        fifo,
-        finish,
     )
 
 
-def lifecycle_freeze() -> tuple[object, ...]:
+def lifecycle_destroy() -> tuple[object, ...]:
     from .lifecycle import (
+        destroy,
+        details,
+        evidence,
+        exchange,
+        fifo,
+        finish,
+        finishing,
         freeze,
         hook_scope,
         hooks,
         hostconf,
+        identity,
         info,
         init,
         ledger,
@@ -143,18 +151,21 @@ def lifecycle_freeze() -> tuple[object, ...]:
         namespaces,
         newconfig,
         partial,
-        rehearsal,
-        start,
-        start_errors,
-        stop,
-        unapplied,
     )
 
     return (
+        destroy,
+        details,
+        evidence,
+        exchange,
+        fifo,
+        finish,
+        finishing,
         freeze,
         hook_scope,
         hooks,
         hostconf,
+        identity,
         info,
         init,
         ledger,
@@ -163,12 +174,13 @@ def lifecycle_freeze() -> tuple[object, ...]:
         namespaces,
         newconfig,
         partial,
-        rehearsal,
-        start,
-        start_errors,
-        stop,
-        unapplied,
     )
+
+
+def lifecycle_rehearsal() -> tuple[object, ...]:
+    from .lifecycle import rehearsal, source, start, start_errors, stop, unapplied
+
+    return rehearsal, source, start, start_errors, stop, unapplied
 
 
 def monitor() -> tuple[object, ...]:
@@ -235,6 +247,7 @@ def reconcile() -> tuple[object, ...]:
     from .reconcile import (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -252,12 +265,12 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
     return (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -275,14 +288,13 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
 
-def reconcile_plan() -> tuple[object, ...]:
-    from .reconcile import plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+def reconcile_place() -> tuple[object, ...]:
+    from .reconcile import place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
-    return plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    return place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:
