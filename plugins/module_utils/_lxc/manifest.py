@@ -75,10 +75,10 @@ def kernel() -> tuple[object, ...]:
     )
 
 
-def kernel_rtmessage() -> tuple[object, ...]:
-    from .kernel import rtmessage, sockets, systemd, tree, tty, usage
+def kernel_rename() -> tuple[object, ...]:
+    from .kernel import rename, rtmessage, sockets, systemd, tree, tty, usage
 
-    return rtmessage, sockets, systemd, tree, tty, usage
+    return rename, rtmessage, sockets, systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -144,10 +144,13 @@ def lifecycle_freeze() -> tuple[object, ...]:
         newconfig,
         partial,
         rehearsal,
+        replace,
+        restore,
+        snapshot,
+        snapshot_list,
         start,
         start_errors,
         stop,
-        unapplied,
     )
 
     return (
@@ -164,11 +167,20 @@ def lifecycle_freeze() -> tuple[object, ...]:
         newconfig,
         partial,
         rehearsal,
+        replace,
+        restore,
+        snapshot,
+        snapshot_list,
         start,
         start_errors,
         stop,
-        unapplied,
     )
+
+
+def lifecycle_unapplied() -> tuple[object, ...]:
+    from .lifecycle import unapplied, users
+
+    return unapplied, users
 
 
 def monitor() -> tuple[object, ...]:
@@ -280,9 +292,22 @@ def reconcile() -> tuple[object, ...]:
 
 
 def reconcile_plan() -> tuple[object, ...]:
-    from .reconcile import plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    from .reconcile import (
+        plan,
+        reconciliation,
+        removal,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
-    return plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    return plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

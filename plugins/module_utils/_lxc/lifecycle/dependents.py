@@ -8,6 +8,7 @@ Both are pairs of lines, lxcpath and name. LXC 1.0 kept only a number in `lxc_sn
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ..paths import Container
@@ -32,13 +33,29 @@ def of(container: Container) -> list[str]:
     return _searched(container) or [f"{count} that are not in {container.lxc_path}"]
 
 
+def listed(container: Container) -> list[Container]:
+    """Those of them that are known by name."""
+    lines = _lines(_counter(container))
+    if _is_number(lines):
+        return [Container(container.lxc_path, name) for name in _searched(container)] if int(lines[0]) > 0 else []
+    return _pairs(lines)
+
+
 def snapshots(container: Container) -> list[str]:
-    """The names of its snapshots, in the new place and in the one that LXC 1.0 used."""
+    """The names of its snapshots, in the new place and in the one that LXC 1.0 used. A link to a directory is none."""
     found: set[str] = set()
     for place in snapshot_directories(container):
-        if os.path.isdir(place):
-            found.update(name for name in os.listdir(place) if os.path.isdir(f"{place}/{name}"))
+        found.update(name for name in directories(place) if not name.startswith("."))
     return sorted(found)
+
+
+def directories(place: str) -> list[str]:
+    """The names of the directories in a place, without links to some; none where the place is not there."""
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def snapshot_directories(container: Container) -> tuple[str, str]:
@@ -57,6 +74,34 @@ def release(container: Container) -> None:
             kept = [one for one in _pairs(lines) if one != container]
             left = [line for one in kept for line in one]
         _write(_counter(source), left)
+
+
+def transfer(source: Container, old: Container, new: Container) -> None:
+    """The line of one user becomes that of another in the list of a source, which may have that already. A number stays as it is."""
+    lines = _lines(_counter(source))
+    if not lines or _is_number(lines):
+        return
+    kept = dict.fromkeys(new if one == old else one for one in _pairs(lines))
+    _write(_counter(source), [line for one in kept for line in one])
+
+
+def strike(source: Container, user: Container) -> None:
+    """A user that is named is one no more. A number stays as it is."""
+    lines = _lines(_counter(source))
+    if lines and not _is_number(lines):
+        _write(_counter(source), [line for one in _pairs(lines) if one != user for line in one])
+
+
+def forget_source(container: Container, source: Container) -> None:
+    """It needs that source no more, and both lists say so."""
+    own = _lines(f"{container.directory}/lxc_rdepends")
+    if source not in _pairs(own):
+        return
+    lines = _lines(_counter(source))
+    if _is_number(lines):
+        _write(_counter(source), [str(int(lines[0]) - 1)] if int(lines[0]) > 1 else [])
+    strike(source, container)
+    _write(f"{container.directory}/lxc_rdepends", [line for one in _pairs(own) if one != source for line in one])
 
 
 def _counter(container: Container) -> str:
@@ -87,7 +132,8 @@ def _lines(path: str) -> list[str]:
 def _write(path: str, lines: list[str]) -> None:
     """Whole or not at all; LXC removes the file with its last line."""
     if not lines:
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         return
     with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("".join(line + "\n" for line in lines))
