@@ -22,9 +22,9 @@ def cgroup() -> tuple[object, ...]:
 
 
 def config() -> tuple[object, ...]:
-    from .config import edit, items, keys, lines, model, parser, values, writer
+    from .config import edit, items, keys, lines, model, parser, repoint, values, writer
 
-    return edit, items, keys, lines, model, parser, values, writer
+    return edit, items, keys, lines, model, parser, repoint, values, writer
 
 
 def kernel() -> tuple[object, ...]:
@@ -83,6 +83,7 @@ def kernel_rename() -> tuple[object, ...]:
 
 def lifecycle() -> tuple[object, ...]:
     from .lifecycle import (
+        apart,
         attach,
         attach_child,
         attach_kill,
@@ -94,18 +95,18 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        claim,
         clocks,
+        clone,
+        cloneconfig,
+        clonefiles,
+        configfile,
         create,
         dependents,
-        destroy,
-        details,
-        evidence,
-        exchange,
-        fifo,
-        finish,
     )
 
     return (
+        apart,
         attach,
         attach_child,
         attach_kill,
@@ -117,24 +118,31 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        claim,
         clocks,
+        clone,
+        cloneconfig,
+        clonefiles,
+        configfile,
         create,
         dependents,
-        destroy,
-        details,
-        evidence,
-        exchange,
-        fifo,
-        finish,
     )
 
 
-def lifecycle_freeze() -> tuple[object, ...]:
+def lifecycle_destroy() -> tuple[object, ...]:
     from .lifecycle import (
+        destroy,
+        details,
+        evidence,
+        exchange,
+        fifo,
+        finish,
+        finishing,
         freeze,
         hook_scope,
         hooks,
         hostconf,
+        identity,
         info,
         init,
         ledger,
@@ -143,21 +151,21 @@ def lifecycle_freeze() -> tuple[object, ...]:
         namespaces,
         newconfig,
         partial,
-        rehearsal,
-        replace,
-        restore,
-        snapshot,
-        snapshot_list,
-        start,
-        start_errors,
-        stop,
     )
 
     return (
+        destroy,
+        details,
+        evidence,
+        exchange,
+        fifo,
+        finish,
+        finishing,
         freeze,
         hook_scope,
         hooks,
         hostconf,
+        identity,
         info,
         init,
         ledger,
@@ -166,21 +174,13 @@ def lifecycle_freeze() -> tuple[object, ...]:
         namespaces,
         newconfig,
         partial,
-        rehearsal,
-        replace,
-        restore,
-        snapshot,
-        snapshot_list,
-        start,
-        start_errors,
-        stop,
     )
 
 
-def lifecycle_unapplied() -> tuple[object, ...]:
-    from .lifecycle import unapplied, users
+def lifecycle_rehearsal() -> tuple[object, ...]:
+    from .lifecycle import rehearsal, replace, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
 
-    return unapplied, users
+    return rehearsal, replace, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
 
 
 def monitor() -> tuple[object, ...]:

@@ -8,21 +8,17 @@ Whatever fails, nothing is left; what a kill leaves is marked by LXC's `partial`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Optional, TypeVar
+from typing import NamedTuple, Optional
 
-from ..errors import BadValue, InUse, StepError
-from ..kernel import tree
+from ..errors import BadValue
 from ..paths import Container
-from ..rollback import Rollback
 from ..security import posture
 from ..storage import backends, base
 from ..template import run
-from . import destroy, hostconf, lock, newconfig, partial
+from . import claim, configfile, hostconf, lock, newconfig, partial
 
 Log = Callable[[str], None]
-T = TypeVar("T")
 _NOTHING: Mapping[str, object] = {}
 
 
@@ -45,20 +41,13 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
     """
     check(request)
     container = request.container
-    with Rollback() as rollback:
-        marker_fd = _claim(container, timeout)
-        rollback.add(os.close, marker_fd)
-        rollback.add(_give_up, container, marker_fd)
+    with claim.claimed(container, timeout) as marker_fd:
         rootfs_path = ""
         if request.template != "none":
             backend, options = _storage(request)
-            rootfs_path = _step("storage", "Make", container.directory, lambda: backend.create(container, options))
+            rootfs_path = claim.step("storage", "Make", container.directory, lambda: backend.create(container, options))
             partial.remember_storage(marker_fd, rootfs_path)
-        warnings = _fill(request, rootfs_path, log)
-        os.unlink(container.partial)
-        rollback.keep()
-        os.close(marker_fd)
-    return warnings
+        return _fill(request, rootfs_path, log)
 
 
 def check(request: CreateRequest) -> None:
@@ -79,8 +68,7 @@ def foresee(request: CreateRequest) -> str:
     container = request.container
     backend, options = _storage(request)
     rootfs_path = backend.place(container, options) if request.template != "none" else ""
-    if not os.path.lexists(container.config) and not os.path.lexists(container.partial):  # else it is cleaned up, or made by now
-        _check_room(container, str(options.get("directory", "")))
+    claim.check_room(container, str(options.get("directory", "")))
     include = "" if run.is_script(request.template) else posture.place()[0]
     line = f"lxc.include = {include}\n" if include else ""
     lines = run.config_lines(request.template, request.template_options)
@@ -94,67 +82,16 @@ def _storage(request: CreateRequest) -> tuple[type[base.Backend], dict[str, obje
     return backend, hostconf.storage_defaults(backend.kind, request.backing_options)
 
 
-def _check_room(container: Container, root: str) -> None:
-    if os.path.lexists(container.directory):
-        _check_leftovers(container)
-    if root:
-        _step("storage", "Make", root, lambda: base.check_root_directory(root))
-
-
-def _claim(container: Container, timeout: float) -> int:
-    """The container's directory with our marker in it. Mode 0770 as LXC's: set-uid files in a root must be out of users' reach."""
-    os.makedirs(container.lxc_path, 0o755, exist_ok=True)
-    with lock.hold(container, "create it", timeout):
-        if os.path.lexists(container.directory):
-            _make_room(container)
-        try:
-            os.mkdir(container.directory, 0o770)
-            os.chmod(container.directory, 0o770)
-            return partial.mark(container, "create it")
-        except OSError as error:
-            raise StepError.from_os("create", "Make", container.directory, error) from error
-
-
-def _make_room(container: Container) -> None:
-    """Clean up after a killed process; a whole container, and anything that we do not know, is InUse."""
-    state = partial.state(container)
-    if state == "busy":
-        raise partial.busy(container, "create it")
-    if state == "abandoned":
-        marker_fd = partial.mark(container, "create it")
-        try:
-            destroy.clean_up(container, marker_fd)
-        finally:
-            os.close(marker_fd)
-        return
-    if os.path.lexists(container.config):
-        raise InUse(f"Container {container.name} already exists in {container.lxc_path}")
-    _check_leftovers(container)
-    tree.remove(container.directory)
-
-
-def _check_leftovers(container: Container) -> None:
-    """What is in the directory of a container that does not exist; a log that an older one left is nothing."""
-    others = sorted(set(os.listdir(container.directory)) - {os.path.basename(container.log)})
-    if others:
-        raise InUse(f"{container.directory} is in the way: it has no config but {', '.join(others[:5])} in it")
-
-
-def _give_up(container: Container, marker_fd: int) -> None:
-    destroy.clean_up(container, marker_fd)
-    lock.forget(container)
-
-
 def _fill(request: CreateRequest, rootfs_path: str, log: Log) -> list[str]:
     container = request.container
     is_script = run.is_script(request.template)
     origin = _origin(request, "" if is_script else posture.install())
-    _write(container, newconfig.begin(origin, container.name, rootfs_path))
+    configfile.write(container, newconfig.begin(origin, container.name, rootfs_path))
     made = _populate(request, rootfs_path, log)
-    text = _read(container)
+    text = configfile.read(container)
     if is_script and "\nlxc.include" not in "\n" + text:
         text = f"lxc.include = {posture.install()}\n{text}"
-    _write(container, newconfig.finish(text, made.config_lines, _changes(request, rootfs_path), request.networks))
+    configfile.write(container, newconfig.finish(text, made.config_lines, _changes(request, rootfs_path), request.networks))
     return made.warnings
 
 
@@ -192,36 +129,3 @@ def _populate(request: CreateRequest, rootfs_path: str, log: Log) -> run.Made:
 def _uts_name(request: CreateRequest) -> str:
     value = request.config.get("lxc.uts.name")
     return value if isinstance(value, str) else ""
-
-
-def _read(container: Container) -> str:
-    """Without following a link: a template script has been at work in the directory."""
-    try:
-        fd = os.open(container.config, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(fd, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError as error:
-        raise StepError.from_os("config", "Read", container.config, error) from error
-
-
-def _write(container: Container, text: str) -> None:
-    """Whole or not at all, and on the disk before the marker goes."""
-    temporary = container.config + ".new"
-    try:
-        tree.remove(temporary)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o640)
-            os.fsync(file.fileno())
-        os.rename(temporary, container.config)
-    except OSError as error:
-        raise StepError.from_os("config", "Write", container.config, error) from error
-
-
-def _step(step: str, action: str, object: str, act: Callable[[], T]) -> T:
-    try:
-        return act()
-    except OSError as error:
-        raise StepError.from_os(step, action, str(error.filename or object), error) from error

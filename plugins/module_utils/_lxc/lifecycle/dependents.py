@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
+from ..errors import NotFound
 from ..paths import Container
+from ..rollback import Rollback
+from . import lock
 
 
 def sources(container: Container) -> list[Container]:
@@ -62,18 +67,73 @@ def snapshot_directories(container: Container) -> tuple[str, str]:
     return f"{container.directory}/snaps", f"{container.lxc_path}snaps/{container.name}"
 
 
-def release(container: Container) -> None:
-    """Strike this container out of the lists of its sources, which may be gone already."""
-    for source in sources(container):
+def inherited(source: Container, depends: bool) -> list[Container]:
+    """Whose files a snapshot of `source` uses: those of its own sources, as LXC has it, and its own where the backend says so."""
+    return list(dict.fromkeys([*sources(source), *([source] if depends else [])]))
+
+
+def add(container: Container, found: Sequence[Container], timeout: float = lock.TIMEOUT) -> None:
+    """Write down whose files this container uses, here and with each of them. NotFound: one has been removed meanwhile.
+
+    A number goes up before, and a name is added after it is said here: so what a kill leaves, `release` takes away or counts too high.
+    """
+    alive = [source for source in found if os.path.isdir(source.directory)]  # what was removed by hand has no list any more
+    with Rollback() as rollback:
+        counted = [source for source in alive if _noted(source, container, timeout, rollback)]
+    if found:
+        _write(f"{container.directory}/lxc_rdepends", [line for source in found for line in source])
+    for source in alive:
+        if source not in counted:
+            with _held(source, container, timeout):
+                _append(source, container)
+
+
+def _noted(source: Container, container: Container, timeout: float, rollback: Rollback) -> bool:
+    """Count one more, where the list is a number as LXC 1.0 has it."""
+    with _held(source, container, timeout):
         lines = _lines(_counter(source))
-        if not lines:
+        if not _is_number(lines) or int(lines[0]) <= 0:
+            return False
+        _write(_counter(source), [str(int(lines[0]) + 1)])
+    rollback.add(_strike, source, container)
+    return True
+
+
+@contextlib.contextmanager
+def _held(source: Container, container: Container, timeout: float) -> Iterator[None]:
+    with lock.hold(source, f"note that {container.name} uses its files", timeout):
+        if not os.path.lexists(source.config):
+            raise NotFound(f"Container {source.name} has been removed while {container.name} was made over its files")
+        yield
+
+
+def _append(source: Container, container: Container) -> None:
+    lines = _lines(_counter(source))
+    pairs = [] if _is_number(lines) else lines
+    if container not in _pairs(pairs):
+        _write(_counter(source), [*pairs, *container])
+
+
+def release(container: Container, held: Optional[Container] = None) -> None:
+    """Strike this container out of the lists of its sources, which may be gone already. The caller has the lock of `held`."""
+    for source in sources(container):
+        if not _lines(_counter(source)):
             continue
-        if _is_number(lines):
-            left = [str(int(lines[0]) - 1)] if int(lines[0]) > 1 else []
-        else:
-            kept = [one for one in _pairs(lines) if one != container]
-            left = [line for one in kept for line in one]
-        _write(_counter(source), left)
+        what = f"note that {container.name} uses its files no more"
+        with contextlib.nullcontext() if source == held else lock.hold(source, what):
+            _strike(source, container)
+
+
+def _strike(source: Container, container: Container) -> None:
+    lines = _lines(_counter(source))
+    if not lines:
+        return
+    if _is_number(lines):
+        left = [str(int(lines[0]) - 1)] if int(lines[0]) > 1 else []
+    else:
+        kept = [one for one in _pairs(lines) if one != container]
+        left = [line for one in kept for line in one]
+    _write(_counter(source), left)
 
 
 def transfer(source: Container, old: Container, new: Container) -> None:

@@ -115,7 +115,7 @@ def _remove_snapshots(container: Container) -> None:
             continue
         for name in dependents.directories(place):  # what a link leads to belongs to somebody else
             snapshot = paths.Container(place, name)
-            dependents.release(snapshot)  # that of an overlay stands in the list of the one below
+            dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):
                 rootfs_path = _load(snapshot, []).rootfs_path
                 if rootfs_path:

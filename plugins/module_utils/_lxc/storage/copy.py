@@ -8,7 +8,19 @@ from __future__ import annotations
 import os
 
 from ..kernel import mount, tree
+from ..paths import Container
+from . import backends
 from .base import Backend
+
+
+def snapshot_place(source: Backend, target: Container) -> str:
+    """What `source.snapshot(target)` will return as `lxc.rootfs.path`: that of new storage of the same kind, or an overlay's."""
+    if source.kind not in ("dir", "overlayfs"):
+        return backends.by_name(source.kind).place(target, {})
+    from .overlayfs import Overlayfs
+
+    lowers = source.lowers if isinstance(source, Overlayfs) else [source.directory()]
+    return Overlayfs.over_place(lowers, target)
 
 
 def copy(source: Backend, made: Backend, place: str) -> None:

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a clone's making, in its own root: the hooks `clone`, and the names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from ..config.model import Config
+from ..paths import Container
+from ..storage.base import Backend
+from . import hooks, identity
+from .apart import apart
+from .log import Log, level_number
+
+
+class Clone(NamedTuple):
+    """`names` are the host name that its root has and the one that it gets; None: it keeps it."""
+
+    source: Container
+    target: Container
+    config: Config
+    store: Backend
+    names: Optional[tuple[str, str]]
+
+
+def finish(clone: Clone) -> None:
+    """With the root mounted where only this can see it. A hook that fails is a StepError with what it printed."""
+    log = Log(clone.target.name, clone.target.log, level_number(clone.config.get("lxc.log.level") or "ERROR"))
+    apart(lambda: _inside(clone, log))
+
+
+def _inside(clone: Clone, log: Log) -> None:
+    directory = clone.store.mount_host(clone.target.rootfs)
+    env = {**hooks.environment(clone.target, clone.config, directory, log.level), "LXC_SRC_NAME": clone.source.name}
+    hooks.run("clone", clone.config, env, log)
+    if clone.names is not None:
+        identity.change(directory, *clone.names)

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a root says of who it is: the host name, and the machine's id.
+
+As lxc-copy(1), `etc/hostname` gets the new name where there is one; `etc/hosts` has it in the place of the old one, as Debian's has it.
+The machine's id is emptied, which machine-id(5) asks for in a copy. Only regular files are changed, in place, so that mode and
+attributes stay; links are followed as inside the container. What is something else is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+
+from ..kernel import beneath
+
+_LIMIT = 1 << 20
+_ID = re.compile(r"[0-9a-f]{32}\n?")
+_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
+
+
+def change(directory: str, old: str, new: str) -> None:
+    """Give the root at this directory another name; `old` is the one that it had."""
+    root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _edit(root_fd, "etc/hostname", lambda _text: f"{new}\n")
+        _edit(root_fd, "etc/hosts", lambda text: hosts(text, old, new))
+        for path in _IDS:
+            _edit(root_fd, path, lambda text: "" if _ID.fullmatch(text) else text)
+    finally:
+        os.close(root_fd)
+
+
+def hosts(text: str, old: str, new: str) -> str:
+    """hosts(5): the name alone and as the first part of a longer one, in every line; not in comments, and not in the address."""
+    name = re.compile(rf"(?<=\s){re.escape(old)}(?=[.\s]|$)")
+
+    def row(line: str) -> str:
+        said, hash_sign, comment = line.partition("#")
+        return f"{name.sub(lambda _found: new, said)}{hash_sign}{comment}"
+
+    return "".join(map(row, text.splitlines(keepends=True))) if old else text
+
+
+def _edit(root_fd: int, path: str, act: Callable[[str], str]) -> None:
+    try:
+        place_fd = beneath.open_in_root(root_fd, path, os.O_PATH)
+    except OSError:  # it is not there, or a link that leads nowhere inside
+        return
+    try:
+        found = os.fstat(place_fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:
+            return
+        with open(f"/proc/self/fd/{place_fd}", "rb") as file:
+            before = file.read(_LIMIT).decode("utf-8", "surrogateescape")
+        after = act(before)
+        if after != before:
+            _write(place_fd, path, after.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(place_fd)
+
+
+def _write(place_fd: int, path: str, data: bytes) -> None:
+    try:
+        with open(f"/proc/self/fd/{place_fd}", "r+b") as file:
+            file.truncate(0)
+            file.write(data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
