@@ -63,8 +63,11 @@ class _Read(NamedTuple):
     config: Config
 
 
-def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT) -> list[str]:
-    """Make it, and return warnings for the user. `log` gets progress while it works.
+def clone(
+    request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT, complete: Callable[[], object] = lambda: None
+) -> list[str]:
+    """Make it, and return warnings for the user. `log` gets progress while it works. `complete` adds what a clone has not, while it is
+    still marked as one that is being made.
 
     InUse: it exists, somebody is making it, or the source is in use. BadValue and ConfigError come before anything is touched.
     """
@@ -84,8 +87,9 @@ def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT) -> lis
             if way.store is not None and not made.is_filled:
                 _fill(way.store, made.rootfs_path, target, log)
         if made.is_filled:
-            dependents.add(target, dependents.inherited(origin, made.depends), timeout)
+            dependents.add(target, dependents.inherited(origin, target, made.depends), timeout)
         _finish(request, read, text, log)
+        complete()
         return _warnings(request, read, text, standing, made)
 
 

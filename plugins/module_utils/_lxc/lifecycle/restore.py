@@ -18,6 +18,7 @@ from ..rollback import Rollback
 from ..storage import backends
 from . import clone, dependents, lock, replace, snapshot_list, users
 
+_COUNTED = "Remove the file lxc_snapshots there when that is no longer so"
 Plan = tuple[Container, replace.Make, tuple[str, ...]]
 _FLATTEN = "Say force: true to give them files of their own first, or remove them"
 
@@ -30,11 +31,6 @@ def dependents_of_root(container: Container, snapshot: Container) -> list[Contai
     found = users.of_places(replace.going(container, _layers(snapshot)), everybody)
     without_places = [user.container for user in everybody if not user.places]  # LXC says so, and nothing says otherwise
     return users.without(container, [*found, *without_places])
-
-
-def dependents_of_snapshot(container: Container, snapshot: Container) -> list[Container]:
-    """Who uses files of a snapshot."""
-    return users.of_snapshot(snapshot, users.scan(container.lxc_path))
 
 
 def check_dependents(found: Sequence[Container], container: Container, what: str, force: bool) -> None:
@@ -52,8 +48,8 @@ def check_dependents(found: Sequence[Container], container: Container, what: str
 
 def check_counted(one: Container) -> None:
     """LXC 1.0 kept only a number: when nobody is found who is meant, nobody knows whom it would harm."""
-    if dependents.of(one) and not dependents.listed(one):
-        raise InUse(f"{one.directory} is used by {', '.join(dependents.of(one))}", hint="Remove its lxc_snapshots when that is no longer so")
+    if dependents.count(one) and not dependents.listed(one):
+        raise InUse(f"{one.directory} is used by {dependents.count(one)} others, which are not in {one.lxc_path}", hint=_COUNTED)
 
 
 def check(container: Container, snapshot: Container, force: bool) -> list[Container]:

@@ -61,7 +61,7 @@ def check_removal(container: Container, going: Sequence[Container], force: bool)
     for one in going:
         _check_own(one)
         restore.check_counted(one)
-        mine = [user for user in users.of_snapshot(one, everybody) if user not in going]
+        mine = [user for user in users.of_snapshot(one, container, everybody) if user not in going]
         restore.check_dependents(mine, container, f"Snapshot {one.name} of {container.name} cannot be removed", force)
         found.update(dict.fromkeys(mine))
     return list(found)
@@ -80,6 +80,7 @@ def remove(
         while left:
             free = next((one for one in left if not set(dependents.listed(one)) & set(left)), left[0])
             left.remove(free)
+            dependents.forget_source(container, free)
             warnings += destroy.destroy(free, timeout=timeout)
             removed.append(free.name)
     return removed, warnings

@@ -48,9 +48,11 @@ def _is_within(place: str, directory: str) -> bool:
     return place == directory or place.startswith(directory + "/")
 
 
-def of_snapshot(one: Container, everybody: Iterable[User]) -> list[Container]:
-    """Who needs a snapshot: by its layers, or because LXC wrote so."""
-    return without(one, [*of_places([one.directory], everybody), *dependents.listed(one)])
+def of_snapshot(one: Container, owner: Container, everybody: Iterable[User]) -> list[Container]:
+    """Who needs a snapshot: by its layers, or because LXC wrote so. That of an overlay's owner it writes when it restores it in place,
+    and there it is not true: the owner's layers say whether."""
+    listed = [user for user in dependents.listed(one) if user != owner]
+    return without(one, [*of_places([one.directory], everybody), *listed])
 
 
 def without(one: Container, found: Iterable[Container]) -> list[Container]:

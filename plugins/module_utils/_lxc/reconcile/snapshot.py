@@ -83,7 +83,7 @@ class Effects:
 
     def used(self, wanted: Wanted, name: str) -> Sequence[str]:
         one = snapshot_list.find(wanted.container, name)
-        found = users.of_snapshot(one.container, users.scan(wanted.container.lxc_path)) if one else []
+        found = users.of_snapshot(one.container, wanted.container, users.scan(wanted.container.lxc_path)) if one else []
         return [users.name_of(user, wanted.container) for user in found]
 
     def create(self, wanted: Wanted, name: str) -> Outcome:

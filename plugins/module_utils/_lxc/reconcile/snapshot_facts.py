@@ -24,7 +24,7 @@ def entries(one: Container, found: Sequence[Snapshot]) -> list[dict[str, object]
 
 
 def _entry(one: Container, snapshot: Snapshot, everybody: Sequence[users.User]) -> dict[str, object]:
-    using = users.of_snapshot(snapshot.container, everybody)
+    using = users.of_snapshot(snapshot.container, one, everybody)
     return {
         "name": snapshot.name,
         "timestamp": snapshot.timestamp,
