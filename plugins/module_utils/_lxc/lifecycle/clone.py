@@ -87,6 +87,7 @@ def clone(
             if way.store is not None and not made.is_filled:
                 _fill(way.store, made.rootfs_path, target, log)
         if made.is_filled:
+            _make_place(backends.for_rootfs(made.rootfs_path), target)
             dependents.add(target, dependents.inherited(origin, target, made.depends), timeout)
         _finish(request, read, text, log)
         complete()

@@ -25,11 +25,11 @@ def sources(container: Container) -> list[Container]:
 
 
 def of(container: Container) -> list[str]:
-    """The names of those that use its files or those of its snapshots, with the lxcpath where it is another.
+    """The names of those that use its files or those of its snapshots, but for these, with the lxcpath where it is another.
 
     In the old form only their number is kept: they are looked for.
     """
-    found = listed(container)
+    found = [one for one in listed(container) if not is_snapshot(one, container)]
     for place in snapshot_directories(container):
         for name in directories(place):
             found += [one for one in listed(Container(place, name)) if one != container and not is_snapshot(one, container)]
@@ -79,9 +79,9 @@ def snapshot_directories(container: Container) -> tuple[str, str]:
 def inherited(source: Container, target: Container, depends: bool) -> list[Container]:
     """Whose files a snapshot of `source` uses: those of its own sources, as LXC has it, and its own where the backend says so.
 
-    What lies in its own directory goes with it, and is no user of its files to LXC.
+    A snapshot in the source's own directory is no user of its files to LXC; in the place of LXC 1.0 it is one.
     """
-    own = [source] if depends and not is_snapshot(target, source) else []
+    own = [source] if depends and target.lxc_path != snapshot_directories(source)[0] else []
     return list(dict.fromkeys([*sources(source), *own]))
 
 

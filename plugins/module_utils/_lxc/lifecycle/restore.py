@@ -69,6 +69,7 @@ def restore(container: Container, snapshot: Container, force: bool, log: clone.L
         warnings = clone.clone(_request(snapshot, work), log, timeout)
         if not users.of_places([snapshot.directory], [users.User(work, users.places_of(snapshot_list.rootfs_path(work)))]):
             dependents.forget_source(work, snapshot)  # so the snapshot can be removed, which after lxc-snapshot -r it cannot
+        dependents.forget_source(work, container)
         return warnings
 
     with replace.hold(container, f"restore {snapshot.name}"):

@@ -23,14 +23,20 @@ def request(container: Container, name: str) -> clone.CloneRequest:
     return clone.CloneRequest(container, target, snapshot=True, maybe=True, keep_name=True, keep_mac=True)
 
 
+def check(container: Container, name: str) -> None:
+    """What stands against a new one of this name. Nothing is touched."""
+    if not snapshot_list.is_free(container, name):
+        raise InUse(f"Something that is no snapshot is in the way of {name} of {container.name}, or it is being made")
+    clone.check(request(container, name))
+
+
 def create(container: Container, name: str, comment: str, log: clone.Log, timeout: float = lock.TIMEOUT) -> tuple[str, list[str]]:
     """Make one; "" is the next free name. The name, and warnings; "" where somebody else has made one of that name by now."""
     with replace.hold(container, "snapshot it"):  # nobody puts another in its place, or takes the same number
         if name and snapshot_list.find(container, name):
             return "", []
         said = name or snapshot_list.next_name(container)
-        if not snapshot_list.is_free(container, said):
-            raise InUse(f"Something that is no snapshot is in the way of {said} of {container.name}")
+        check(container, said)
         wanted = request(container, said)
         os.makedirs(wanted.target.lxc_path, 0o755, exist_ok=True)
         warnings = clone.clone(wanted, log, timeout, lambda: _sign(wanted.target, comment))

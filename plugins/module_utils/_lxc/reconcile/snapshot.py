@@ -63,9 +63,9 @@ class Effects:
         self.flattened: dict[str, None] = {}
 
     def foresee_creation(self, wanted: Wanted, name: str) -> None:
-        from ..lifecycle import clone, snapshot
+        from ..lifecycle import snapshot
 
-        clone.check(snapshot.request(wanted.container, name))
+        snapshot.check(wanted.container, name)
 
     def foresee_removal(self, wanted: Wanted, names: Sequence[str]) -> Sequence[str]:
         from ..lifecycle import snapshot
