@@ -45,7 +45,7 @@ def snap(one: Container, name: str) -> Container:
 
 def nothing_left(one: Container) -> None:
     """Of what work is done in."""
-    assert not os.path.lexists(f"{one.lxc_path}/{replace.WORK}")
+    assert not any(name.startswith(".") for name in os.listdir(one.lxc_path))
     assert not [path for path in Path(one.lxc_path).rglob("*") if path.name in ("partial", "hostkit-restoring") or path.name.endswith(".new")]
     assert not any(path.is_symlink() for path in Path(one.directory).iterdir())
 
@@ -299,7 +299,7 @@ def test_what_is_not_its_state_stays_with_a_container(one: Container) -> None:
         log.write(", still open")
     assert (directory / "web.log").read_text() == "a log, still open" and (directory / "hostkit.json").read_text() == "{}"
     assert (directory / "scripts/mine").read_text() == "mine" and os.readlink(directory / "to") == "/nowhere"
-    assert not (directory / "scripts").is_symlink() and not os.path.lexists(f"{one.lxc_path}/{replace.WORK}")
+    assert not (directory / "scripts").is_symlink() and not os.path.lexists(replace.work_of(one).lxc_path)
 
 
 def test_hooks_and_fstab_are_those_of_the_snapshot(one: Container) -> None:

@@ -122,7 +122,7 @@ def drawing() -> random.Random:
 
 def nothing_left(one: Container) -> None:
     lxc_path = Path(one.lxc_path)
-    assert not os.path.lexists(lxc_path / replace.WORK), list((lxc_path / replace.WORK).rglob("*"))
+    assert not any(name.startswith(".") for name in os.listdir(lxc_path))
     odd = [path for path in lxc_path.rglob("*") if path.name in ("partial", "hostkit-restoring") or path.name.endswith(".new")]
     assert not odd and not any(path.is_symlink() for path in Path(one.directory).iterdir())
 
@@ -273,7 +273,7 @@ def test_no_space(tmp_path: Path, in_child: Callable[..., Any]) -> None:
             free = os.statvfs(tmp_path / "lxc").f_bfree
             with pytest.raises((StepError, OSError), match="No space left on device"):
                 task(one, snapshot="full", state="restored")
-            assert os.statvfs(tmp_path / "lxc").f_bfree == free and not os.path.lexists(tmp_path / "lxc" / replace.WORK)
+            assert os.statvfs(tmp_path / "lxc").f_bfree == free and not os.path.lexists(replace.work_of(one).lxc_path)
             other.unlink()
             assert task(one, snapshot="full", state="restored").changed
             destroy.destroy(one, delete_snapshots=True)
@@ -331,7 +331,7 @@ def test_a_snapshot_and_a_restoration_at_once(one: Container) -> None:
 
 def test_a_journal_that_nobody_wrote_moves_nothing(one: Container) -> None:
     Path(one.directory, "hostkit-restoring").write_text("not ours")
-    Path(f"{one.lxc_path}/{replace.WORK}/web").mkdir(parents=True)
+    Path(replace.work_of(one).directory).mkdir(parents=True)
     with pytest.raises(LxcError, match="hostkit-restoring"):
         task(one)
     assert state(one) == "first"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put another container in the place of one: made whole beside it, exchanged with it in one moment, the old one removed.
 
-The work is done below a hidden directory of the lxcpath, which nobody lists. What belongs to the container whatever its state is (its
+The work is done below a hidden directory of the lxcpath, which is no container and which nobody lists. What belongs to the container whatever its state is (its
 snapshots, a layer that the new one shares, logs, files that are not ours) stays with it: while the two change places a directory of that
 kind is reached through a link, so that its path leads to it at every moment. A journal moves along with the new one: where it lies says
 how far a killed process came, and `recover` brings that to an end, back before the exchange and on after it.
@@ -47,13 +47,13 @@ class Replacement(NamedTuple):
 
 
 def work_of(container: Container) -> Container:
-    return Container(f"{container.lxc_path}/{WORK}", container.name)
+    return Container(f"{container.lxc_path}/{WORK}.{container.name}", container.name)
 
 
 @contextlib.contextmanager
 def hold(container: Container, what: str, timeout: float = WAIT) -> Iterator[None]:
     """Nobody else replaces it meanwhile; what somebody who was killed has begun is brought to its end first."""
-    ours = Container(f"{container.lxc_path}/{WORK}", "." + container.name)
+    ours = Container(f"{container.lxc_path}/{WORK}", container.name)
     with lock.hold(ours, what, timeout):
         recover(container)
         yield
@@ -92,8 +92,8 @@ def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[
     check(container)
     work = work_of(container)
     os.makedirs(work.lxc_path, 0o711, exist_ok=True)
-    warnings = make(work)
     try:
+        warnings = make(work)
         replacement = Replacement(container, work, _root(container))
         _rewrite(work, container)
         _write(f"{work.directory}/{_JOURNAL}", json.dumps({"carried": _carry(replacement, layers)}))
@@ -158,16 +158,16 @@ def recover(container: Container) -> None:
         os.rename(aside, work_of(container).directory)
     if os.path.lexists(f"{container.directory}/{_JOURNAL}"):
         finish(container)
-    elif os.path.lexists(work_of(container).directory):
+    elif os.path.lexists(work_of(container).lxc_path):
         discard(work_of(container))
 
 
 def is_unfinished(container: Container) -> bool:
-    return os.path.lexists(work_of(container).directory) or os.path.lexists(_aside(container))
+    return os.path.lexists(work_of(container).lxc_path) or os.path.lexists(f"{container.directory}/{_JOURNAL}")
 
 
 def _aside(container: Container) -> str:
-    return f"{container.lxc_path}/{WORK}/.{container.name}.old"
+    return f"{work_of(container).lxc_path}/.old"
 
 
 def _root(container: Container) -> str:
@@ -226,7 +226,7 @@ def _carry(replacement: Replacement, layers: tuple[str, ...]) -> list[str]:
                 continue  # the new one's own
             os.rmdir(target)  # the empty directory that every overlay has
         if stat.S_ISDIR(os.lstat(source).st_mode):
-            os.symlink(f"../{WORK}/{container.name}/{name}", target)
+            os.symlink(f"../{WORK}.{container.name}/{container.name}/{name}", target)
             carried.append(name)
         else:
             os.link(source, target, follow_symlinks=False)
@@ -284,5 +284,6 @@ def _is_managed(one: Container) -> bool:
 
 def _forget(work: Container) -> None:
     lock.forget(work)
-    with contextlib.suppress(OSError):  # others may be at work there
-        os.rmdir(work.lxc_path)
+    for directory in (work.lxc_path, os.path.dirname(work.lock)):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(directory)
