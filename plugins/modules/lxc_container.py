@@ -48,7 +48,8 @@ options:
     description:
       - What is wanted. L(The page on states,https://github.com/hostkit/hostkit.lxc/blob/main/docs/states.md) has the table of what is
         done for each of them, however the container stands.
-      - A container that does not exist is made only when O(template) is given. Otherwise every state but V(absent) is an error.
+      - A container that does not exist is made only when O(template) or O(clone_from) is given. Otherwise every state but V(absent) is an
+        error.
       - One that somebody else is making, starting or stopping at that moment is waited for, half a minute at most.
     type: str
     default: started
@@ -73,10 +74,31 @@ options:
       - They are for a container that is made, and compared with nothing afterwards.
       - A string, as community.general.lxc_container takes it, is refused.
     type: raw
+  clone_from:
+    description:
+      - The container that one that does not exist is made from, by its name in the same O(lxc_path), or by the absolute path of its
+        directory. One that exists stays as it is.
+      - The copy has all of the root filesystem and of the config, with a host name and MAC addresses of its own. Paths in the config that
+        lie in the directory of the source lie in its own, with the fstab, the hooks and the seccomp policy. Hooks of the kind C(clone)
+        are run. What this task says of the config is laid over it.
+      - IP addresses and the names of the host's ends of veth pairs are the same as the source's, as C(lxc-copy) leaves them.
+      - The host name is written to C(/etc/hostname) and C(/etc/hosts), and C(/etc/machine-id) is emptied, so that systemd draws another.
+      - The source is neither stopped nor started. It is stopped, or frozen, or it runs and O(clone_snapshot) can take it in one moment.
+        Otherwise it is an error. It is one, too, when it is started while it is copied.
+      - With several names each is made from the same source. It cannot be one of them.
+      - Not together with O(template).
+    type: str
+  clone_snapshot:
+    description:
+      - Whether the new container shares the files of O(clone_from), as C(lxc-copy -s), and keeps only what it changes. With V(dir) and
+        V(overlayfs) the result is an overlay over the source, which cannot be removed before it, and whose files should not change from
+        then on.
+      - When it is not given, everything is copied.
+    type: bool
   backing_store:
     description:
       - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
-      - When it is not given, V(dir) is used for a new container.
+      - When it is not given, V(dir) is used for a new container, and for one that is made with O(clone_from) what its source has.
       - Not together with O(template=none), which makes no root filesystem.
     type: str
     choices:
@@ -231,7 +253,7 @@ options:
       - A dictionary of hook names (such as C(pre-start)) to a command or a list of commands. Each is the whole list of that hook.
       - Hooks that run on the host when a container ends (C(stop), C(post-stop)) have five minutes altogether, or 20 seconds from when it
         is killed meanwhile. Then they are ended, the rest is cleaned up without them, and a start that waits for that is warned.
-      - C(clone) is written, and not run yet, because this version clones nothing.
+      - C(clone) is run when another container is made from this one with O(clone_from).
     type: dict
   autostart:
     description:
@@ -348,10 +370,6 @@ options:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
     type: str
-  clone_from:
-    description:
-      - Not made yet. This version clones nothing, and refuses it with a message that says so.
-    type: str
   container_command:
     description:
       - An option of community.general.lxc_container that means nothing here. It is refused with a message that says what to write.
@@ -399,6 +417,22 @@ EXAMPLES = r"""
     config:
       lxc.tty.max: 2
     restart: if_needed
+
+- name: Two more like it, each with an address of its own
+  hostkit.lxc.lxc_container:
+    name:
+      - web2
+      - web3
+    clone_from: web
+    network:
+      - type: veth
+        link: lxcbr0
+
+- name: One to try something on, which takes no time and no room to make
+  hostkit.lxc.lxc_container:
+    name: web-try
+    clone_from: web
+    clone_snapshot: true
 
 - name: Shut it down, with half a minute for that
   hostkit.lxc.lxc_container:
@@ -576,6 +610,7 @@ def argument_spec() -> dict[str, Any]:
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
         "template_options": {"type": "raw"},
+        "clone_snapshot": {"type": "bool"},
         "backing_store": {"type": "str", "choices": ["dir", "overlayfs"]},
         "directory": {"type": "path"},
         "config": {"type": "raw"},

@@ -247,6 +247,7 @@ def reconcile() -> tuple[object, ...]:
     from .reconcile import (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -264,12 +265,12 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
     return (
         bridge,
         checks,
+        cloning,
         command,
         conditions,
         container,
@@ -287,12 +288,12 @@ def reconcile() -> tuple[object, ...]:
         origin,
         parameters,
         passing,
-        place,
     )
 
 
-def reconcile_plan() -> tuple[object, ...]:
+def reconcile_place() -> tuple[object, ...]:
     from .reconcile import (
+        place,
         plan,
         reconciliation,
         removal,
@@ -307,7 +308,7 @@ def reconcile_plan() -> tuple[object, ...]:
         work,
     )
 
-    return plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
+    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -18,11 +17,9 @@ import pytest
 import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import lines, parser
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound, StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, mountinfo, process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import clone, create, dependents, destroy, freeze
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, mountinfo
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import clone, create
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire import client
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
 

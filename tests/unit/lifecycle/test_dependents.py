@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import dependents
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, NotFound
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import dependents, lock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
+
+pytestmark = pytest.mark.usefixtures("host")
 
 
 def make(lxc_path: Path, name: str, sources: str = "", users: str = "") -> Container:
@@ -54,3 +58,63 @@ def test_snapshots_in_both_places(tmp_path: Path) -> None:
     (tmp_path / "lxc/one/snaps/snap1").mkdir(parents=True)
     (tmp_path / "lxcsnaps/one/snap0").mkdir(parents=True)
     assert dependents.snapshots(one) == ["snap0", "snap1"]
+
+
+def test_a_new_user_is_noted_on_both_sides(tmp_path: Path) -> None:
+    base, one = make(tmp_path, "base"), make(tmp_path, "one")
+    (tmp_path / "base/config").touch()
+    assert dependents.inherited(base, True) == [base] and dependents.inherited(base, False) == []
+    for _twice in range(2):
+        dependents.add(one, [base])
+        assert (tmp_path / "one/lxc_rdepends").read_text() == f"{tmp_path}\nbase\n"
+        assert (tmp_path / "base/lxc_snapshots").read_text() == f"{tmp_path}\none\n"
+    two = make(tmp_path, "two")
+    dependents.add(two, dependents.inherited(one, False))
+    assert dependents.of(base) == ["one", "two"] and dependents.of(one) == []
+    dependents.release(one)
+    dependents.release(two)
+    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["config"]
+
+
+def test_who_depends_on_a_snapshot_of_it_depends_on_both_as_lxc_has_it(tmp_path: Path) -> None:
+    base, one, two = (make(tmp_path, name) for name in ("base", "one", "two"))
+    for name in ("base", "one"):
+        (tmp_path / name / "config").touch()
+    dependents.add(one, [base])
+    dependents.add(two, dependents.inherited(one, True))
+    assert dependents.sources(two) == [base, one] and dependents.of(base) == ["one", "two"] and dependents.of(one) == ["two"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("3\n", "4"), ("3", "4"), ("0\n", "PATH\none"), ("-1", "PATH\none")])
+def test_an_old_counter_is_continued_unless_it_is_none(tmp_path: Path, before: str, after: str) -> None:
+    base, one = make(tmp_path, "base", users=before), make(tmp_path, "one")
+    (tmp_path / "base/config").touch()
+    dependents.add(one, [base])
+    assert (tmp_path / "base/lxc_snapshots").read_text().strip() == after.replace("PATH", str(tmp_path))
+
+
+def test_a_source_that_goes_away_meanwhile_leaves_the_others_as_they_were(tmp_path: Path) -> None:
+    base, gone, one = make(tmp_path, "base", users="2\n"), make(tmp_path, "gone"), make(tmp_path, "one")
+    (tmp_path / "base/config").touch()
+    with pytest.raises(NotFound, match="gone has been removed"):
+        dependents.add(one, [base, gone])
+    assert (tmp_path / "base/lxc_snapshots").read_text() == "2\n" and not (tmp_path / "one/lxc_rdepends").exists()
+
+
+def test_a_source_that_was_removed_by_hand_is_passed_over(tmp_path: Path) -> None:
+    one = make(tmp_path, "one")
+    dependents.add(one, [Container(str(tmp_path), "gone")])
+    assert not (tmp_path / "gone").exists() and dependents.sources(one) == [Container(str(tmp_path), "gone")]
+
+
+def test_a_list_is_changed_only_under_its_lock(tmp_path: Path) -> None:
+    base, one = make(tmp_path, "base"), make(tmp_path, "one")
+    (tmp_path / "base/config").touch()
+    with lock.hold(base, "look"):
+        with pytest.raises(InUse, match="Container base is locked by"):
+            dependents.add(one, [base], timeout=0.1)
+        assert dependents.of(base) == []
+        (tmp_path / "base/lxc_snapshots").write_text(f"{tmp_path}\none\n")
+        (tmp_path / "one/lxc_rdepends").write_text(f"{tmp_path}\nbase\n")
+        dependents.release(one, held=base)
+        assert dependents.of(base) == []

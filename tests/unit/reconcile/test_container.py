@@ -64,6 +64,21 @@ def test_cell(wanted, stands, words):
     assert ("anew" in plan.changes[0].describe if plan.changes else False) == any("anew" in word for word in words)
 
 
+@pytest.mark.parametrize(("wanted", "stands", "words"), list(table()))
+def test_cell_of_a_clone(wanted, stands, words):
+    calls, plan = made(wanted, stands, clone=(paths.container("p0", "/nowhere"), False))
+    assert calls == [word.split()[0] for word in words]
+    if words and words[0].startswith("create"):
+        assert plan.changes[0].describe.startswith("make p1 as a clone of p0") and ("anew" in plan.changes[0].describe) == (
+            "anew" in words[0]
+        )
+
+
+def test_what_a_clone_is_made_from_is_named():
+    plan = made("present", "absent", clone=(paths.container("p0", "/elsewhere"), True))[1]
+    assert plan.changes[0].describe == "make p1 as a snapshot of /elsewhere/p0"
+
+
 @pytest.mark.parametrize(("wanted", "stands", "words"), [cell for cell in table() if cell[1] in ("absent", "half-made")])
 def test_without_a_template_nothing_is_made(wanted, stands, words):
     if wanted == "absent":

@@ -34,7 +34,14 @@ def test_bad_names_are_refused(name):
     ("params", "said"),
     [
         ({"clone_name": "old"}, "name is always the container"),
-        ({"clone_from": "old"}, "this version clones nothing"),
+        ({"clone_from": "old", "template": "busybox"}, "no template with it"),
+        ({"clone_from": "old", "template_options": {"a": 1}}, "no template_options with it"),
+        ({"clone_from": "old", "clone_snapshot": True, "directory": "/srv/%n"}, "clone_snapshot false with it"),
+        ({"clone_snapshot": True}, "clone_from with it"),
+        ({"clone_from": "srv/old"}, "absolute path of its directory"),
+        ({"clone_from": "/srv/../old"}, "absolute path of its directory"),
+        ({"clone_from": "/"}, "absolute path of its directory"),
+        ({"clone_from": "old one"}, "absolute path of its directory"),
         ({"container_command": "ls"}, "lxc_attach"),
         ({"template_options": "--release trixie"}, "dict"),
         ({"template_options": {"--release": "x"}}, "without leading dashes"),
@@ -74,3 +81,18 @@ def test_conditions(condition):
 def test_bad_conditions(condition):
     with pytest.raises(errors.BadValue, match="wait_for"):
         check_condition(condition)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("old", ("/lxc", "old")), ("/srv/lxc/old", ("/srv/lxc", "old")), ("/srv//lxc/old/", ("/srv/lxc", "old")), ("/old", ("/", "old"))],
+)
+def test_what_is_cloned(said, expected):
+    [one] = desired({"name": ["new"], "clone_from": said, "clone_snapshot": True}, "/lxc")
+    assert (one.clone, one.template) == ((expected, True), None)
+
+
+@pytest.mark.parametrize("said", ["two", "/lxc/two", "/lxc//two/"])
+def test_none_is_made_from_another_of_the_same_task(said):
+    with pytest.raises(errors.BadValue, match="another container than those of name"):
+        desired({"name": ["one", "two"], "clone_from": said}, "/lxc")

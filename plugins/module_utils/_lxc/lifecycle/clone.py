@@ -88,7 +88,7 @@ def clone(
                 _fill(way.store, made.rootfs_path, target, log)
         if made.is_filled:
             _make_place(backends.for_rootfs(made.rootfs_path), target)
-            dependents.add(target, dependents.inherited(origin, target, made.depends), timeout)
+            dependents.add(target, dependents.inherited(origin, made.depends, target), timeout)
         _finish(request, read, text, log)
         complete()
         return _warnings(request, read, text, standing, made)

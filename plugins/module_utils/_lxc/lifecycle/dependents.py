@@ -76,12 +76,13 @@ def snapshot_directories(container: Container) -> tuple[str, str]:
     return f"{container.directory}/snaps", f"{container.lxc_path}snaps/{container.name}"
 
 
-def inherited(source: Container, target: Container, depends: bool) -> list[Container]:
+def inherited(source: Container, depends: bool, target: Optional[Container] = None) -> list[Container]:
     """Whose files a snapshot of `source` uses: those of its own sources, as LXC has it, and its own where the backend says so.
 
     A snapshot in the source's own directory is no user of its files to LXC; in the place of LXC 1.0 it is one.
     """
-    own = [source] if depends and target.lxc_path != snapshot_directories(source)[0] else []
+    is_inside = target is not None and target.lxc_path == snapshot_directories(source)[0]
+    own = [source] if depends and not is_inside else []
     return list(dict.fromkeys([*sources(source), *own]))
 
 

@@ -9,14 +9,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BadValue
+from .desired import Desired
 
-# What community.general.lxc_container has under a name that means nothing, or something else, here; and what is still to come.
+# What community.general.lxc_container has under a name that means nothing, or something else, here.
 FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
-    "clone_name": "no such option here: name is always the container that the task is about, a new one included",
-    "clone_from": "no such option yet: this version clones nothing, a new container is made from a template (local takes a tarball)",
+    "clone_name": "no such option here: name is always the container that the task is about, a new one included; clone_from is its source",
 }
 _WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
+
+
+def checked(wanted: Desired, params: Mapping[str, Any], several: bool) -> Desired:
+    """With the options that only a creation heeds."""
+    check(params)
+    clone = None
+    if "clone_from" in params or "clone_snapshot" in params:
+        from . import cloning
+
+        clone = cloning.read(params, wanted.container.lxc_path)
+    return wanted._replace(backing_options=backing_options(params, wanted.container.name, several), clone=clone)
 
 
 def check(params: Mapping[str, Any]) -> None:

@@ -23,12 +23,13 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Desired(NamedTuple):
-    """One container as the task wants it."""
+    """One container as the task wants it. `clone` is what it is made from, and whether it shares the files of that."""
 
     container: Container
     state: str = "started"
     template: str | None = None
     template_options: Mapping[str, Any] = NOTHING
+    clone: tuple[Container, bool] | None = None
     backing_store: str | None = None
     backing_options: Mapping[str, str] = NOTHING
     config: ConfigChanges = NOTHING

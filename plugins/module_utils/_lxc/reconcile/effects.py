@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import InUse, NotFound, StepError
+from ..paths import Container
 from .desired import Desired
 from .verbs import Outcome
 
 if TYPE_CHECKING:
+    from ..lifecycle.clone import CloneRequest
     from ..lifecycle.create import CreateRequest
 
 LOCK_TIMEOUT = 30.0
@@ -35,20 +37,34 @@ class Effects:
         self._log = log
 
     def foresee(self, desired: Desired) -> str:
+        if desired.clone is not None:
+            from ..lifecycle import clone
+
+            return clone.foresee(_clone_request(desired, *desired.clone))
         from ..lifecycle import create
 
         return create.foresee(_request(desired))
 
     def create(self, desired: Desired) -> Outcome:
-        from ..lifecycle import create, partial
+        from ..lifecycle import partial
 
         one = desired.container
         try:
-            return Outcome(create.create(_request(desired), self._log or _progress(desired)))
+            return Outcome(self._make(desired))
         except InUse:  # somebody else has begun to make it
             if not os.path.lexists(one.directory) or partial.is_abandoned(one, LOCK_TIMEOUT) or not os.path.lexists(one.config):
                 raise
             return Outcome([f"Somebody else made it in {one.directory} at the same time"], was_so=True)
+
+    def _make(self, desired: Desired) -> Sequence[str]:
+        log = self._log or _progress(desired)
+        if desired.clone is not None:
+            from ..lifecycle import clone
+
+            return clone.clone(_clone_request(desired, *desired.clone), log)
+        from ..lifecycle import create
+
+        return create.create(_request(desired), log)
 
     def destroy(self, desired: Desired) -> Outcome:
         from ..lifecycle import destroy
@@ -113,6 +129,24 @@ def _request(desired: Desired) -> CreateRequest:
         template=desired.template or "none",
         template_options=desired.template_options,
         backing_store=desired.backing_store or "dir",
+        backing_options=desired.backing_options,
+        config=desired.config,
+        networks=desired.networks,
+    )
+
+
+def _clone_request(desired: Desired, source: Container, is_snapshot: bool) -> CloneRequest:
+    from ..lifecycle.clone import CloneRequest
+
+    if not os.path.lexists(source.directory):
+        from .missing import no_source
+
+        raise no_source(source)
+    return CloneRequest(
+        source=source,
+        target=desired.container,
+        snapshot=is_snapshot,
+        backing_store=desired.backing_store or "",
         backing_options=desired.backing_options,
         config=desired.config,
         networks=desired.networks,

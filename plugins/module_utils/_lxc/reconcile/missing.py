@@ -22,16 +22,24 @@ def existing(lxc_path: str) -> list[str]:
 
 def not_found(one: Container) -> NotFound:
     """The error for a name that does not exist: what exists instead, the nearest first."""
+    return NotFound(
+        f"Container {one.name} does not exist in {one.lxc_path}. {_others(one)}",
+        hint="Check the spelling; lxc_container makes it when template (none: without a root filesystem) or clone_from says from what",
+    )
+
+
+def no_source(one: Container) -> NotFound:
+    """The same for what was to be cloned."""
+    return NotFound(f"clone_from: container {one.name} does not exist in {one.lxc_path}. {_others(one)}", hint="Check the spelling")
+
+
+def _others(one: Container) -> str:
     from difflib import get_close_matches
 
     names = existing(one.lxc_path)
     near = get_close_matches(one.name, names, 3)
     shown = ", ".join((near or names)[:10])
-    known = f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
-    return NotFound(
-        f"Container {one.name} does not exist in {one.lxc_path}. {known}",
-        hint="Check the spelling; lxc_container makes it when template says from what (none: without a root filesystem)",
-    )
+    return f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
 
 
 def missing(one: Container, existence: str) -> LxcError:
@@ -39,6 +47,6 @@ def missing(one: Container, existence: str) -> LxcError:
     if existence == "absent":
         return not_found(one)
     return LxcError(
-        f"Container {one.name} is half-made: its creation was cut off, and no template says what to make it from",
-        hint="Say template to make it anew, or state: absent to remove it",
+        f"Container {one.name} is half-made: its creation was cut off, and neither template nor clone_from says what to make it from",
+        hint="Say one of them to make it anew, or state: absent to remove it",
     )

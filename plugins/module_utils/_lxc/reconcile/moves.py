@@ -16,15 +16,24 @@ _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RU
 
 def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """Make what is absent or half-made, and bring it to the wanted state. An error where nothing says from what."""
-    if desired.template is None:
+    if desired.template is None and desired.clone is None:
         from .missing import missing
 
         raise missing(desired.container, observed.existence)
     anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
-    words = f"make {desired.container.name} from template {desired.template}{anew}"
+    words = f"{_making(desired)}{anew}"
     config = verbs.foresee(desired)
     create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
     return running(Plan(before=(create,), config_after=config), desired, "STOPPED", verbs)
+
+
+def _making(desired: Desired) -> str:
+    name = desired.container.name
+    if desired.clone is None:
+        return f"make {name} from template {desired.template}"
+    source, is_snapshot = desired.clone
+    shown = source.name if source.lxc_path == desired.container.lxc_path else source.directory
+    return f"make {name} as a {'snapshot' if is_snapshot else 'clone'} of {shown}"
 
 
 def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:

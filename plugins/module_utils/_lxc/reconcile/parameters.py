@@ -20,7 +20,7 @@ CONFIG_OPTIONS = (
 # Options whose values are looked at before anything is done; what most tasks say needs no look.
 CHECKED = (
     "template_options", "backing_store", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "clone_from",
-    "container_command",
+    "clone_snapshot", "container_command",
 )  # fmt: skip
 
 
@@ -41,19 +41,12 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
         from . import options
 
         config, networks = options.collect(params, one.name, several)
-    backing_options: Mapping[str, str] = NOTHING
-    if any(option in params for option in CHECKED) or not params.get("template", "none").isalpha():
-        from . import checks
-
-        checks.check(params)
-        backing_options = checks.backing_options(params, one.name, several)
-    return Desired(
+    wanted = Desired(
         container=one,
         state=params.get("state", "started"),
         template=params.get("template"),
         template_options=params.get("template_options", NOTHING),
         backing_store=params.get("backing_store"),
-        backing_options=backing_options,
         config=config,
         networks=networks,
         stop_timeout=float(params.get("stop_timeout", STOP_TIMEOUT)),
@@ -64,3 +57,8 @@ def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
         log_file=params.get("log_file", ""),
         log_level=params.get("log_level") or params.get("container_log_level", ""),
     )
+    if not any(option in params for option in CHECKED) and params.get("template", "none").isalpha():
+        return wanted
+    from . import checks
+
+    return checks.checked(wanted, params, several)
