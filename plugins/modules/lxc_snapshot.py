@@ -14,8 +14,9 @@ description:
   - Makes and removes snapshots of a container, brings the container back to one, or makes a new container from one.
   - Snapshots lie where LXC has them, in its layout. C(lxc-snapshot) lists, restores and removes them, and this module those that
     C(lxc-snapshot) has made. Neither liblxc nor the LXC tools are needed on the host.
-  - What a snapshot is depends on the backing store. Of C(dir) it is a full copy. Of C(overlayfs) it is a copy of the upper layer over the same
-    lower one, which from then on belongs to the container and its snapshots together. Of C(btrfs) it shares all blocks that do not change.
+  - What a snapshot is depends on the backing store. Of C(dir) it is a full copy. Of C(overlayfs) it is a copy of the upper layer over the
+    same lower one, which from then on belongs to the container and its snapshots together. Of C(btrfs) it shares all blocks that do not
+    change.
 author:
   - hostkit contributors (@hostkit)
 extends_documentation_fragment:

@@ -178,9 +178,22 @@ def lifecycle_destroy() -> tuple[object, ...]:
 
 
 def lifecycle_rehearsal() -> tuple[object, ...]:
-    from .lifecycle import rehearsal, replace, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
+    from .lifecycle import (
+        rehearsal,
+        replace,
+        replacing,
+        restore,
+        snapshot,
+        snapshot_list,
+        source,
+        start,
+        start_errors,
+        stop,
+        unapplied,
+        users,
+    )
 
-    return rehearsal, replace, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
+    return rehearsal, replace, replacing, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
 
 
 def monitor() -> tuple[object, ...]:

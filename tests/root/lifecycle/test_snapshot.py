@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replace, snapshot_list
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from snapshots import check, everything, make, state, stock, task, tree, write
 
@@ -46,7 +46,8 @@ def snap(one: Container, name: str) -> Container:
 def nothing_left(one: Container) -> None:
     """Of what work is done in."""
     assert not any(name.startswith(".") for name in os.listdir(one.lxc_path))
-    assert not [path for path in Path(one.lxc_path).rglob("*") if path.name in ("partial", "hostkit-restoring") or path.name.endswith(".new")]
+    names = [path.name for path in Path(one.lxc_path).rglob("*")]
+    assert not [name for name in names if name in ("partial", "hostkit-restoring") or name.endswith(".new")]
     assert not any(path.is_symlink() for path in Path(one.directory).iterdir())
 
 
@@ -102,7 +103,8 @@ def test_the_tree_is_that_of_lxc_snapshot(one: Container, place: Path) -> None:
     assert ours == theirs
     assert tree(snap(one, "snap0")) == tree(snap(one, "snap1"))
     listed = Path(one.directory, "lxc_snapshots")
-    assert (listed.read_text().splitlines() if listed.exists() else []) == ([str(place), "snap0", str(place), "snap1"] if by_list(one) else [])
+    both = [str(place), "snap0", str(place), "snap1"] if by_list(one) else []
+    assert (listed.read_text().splitlines() if listed.exists() else []) == both
 
 
 def by_list(one: Container) -> bool:
@@ -151,7 +153,8 @@ def test_ours_works_on_what_lxc_snapshot_made(one: Container, place: Path, tmp_p
     write(one, "second")
     stock("lxc-snapshot", one)
     found = check(one, snapshot="snap0").result
-    assert [(entry["name"], entry["comment"], entry["dependents"]) for entry in found["snapshots"]] == [("snap0", "theirs", []), ("snap1", "", [])]
+    listed = [(entry["name"], entry["comment"], entry["dependents"]) for entry in found["snapshots"]]
+    assert listed == [("snap0", "theirs", []), ("snap1", "", [])]
     assert found["snapshot"]["created"] and found["snapshot"]["path"] == f"{place}/snap0"
     task(one, snapshot="snap0", state="restored")
     assert state(one) == "first"
@@ -299,7 +302,7 @@ def test_what_is_not_its_state_stays_with_a_container(one: Container) -> None:
         log.write(", still open")
     assert (directory / "web.log").read_text() == "a log, still open" and (directory / "hostkit.json").read_text() == "{}"
     assert (directory / "scripts/mine").read_text() == "mine" and os.readlink(directory / "to") == "/nowhere"
-    assert not (directory / "scripts").is_symlink() and not os.path.lexists(replace.work_of(one).lxc_path)
+    assert not (directory / "scripts").is_symlink() and not os.path.lexists(replacing.work_of(one).lxc_path)
 
 
 def test_hooks_and_fstab_are_those_of_the_snapshot(one: Container) -> None:
@@ -350,7 +353,7 @@ def test_links_among_the_snapshots_are_not_followed(one: Container, lxc_path: Pa
     assert [entry["name"] for entry in check(one, snapshot="snap0").result["snapshots"]] == ["snap0"]
     assert task(one).result["snapshot"]["name"] == "snap2"
     for act in (check, task):
-        with pytest.raises(InUse, match="in the way|exists|is there"):
+        with pytest.raises(InUse, match="is in the way of evil"):
             act(one, snapshot="evil")
         with pytest.raises(NotFound):
             act(one, snapshot="evil", state="restored")

@@ -24,8 +24,9 @@ import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, rename
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replace, snapshot_list
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from snapshots import make, state, stock, task, tree, write
 
 SOAK = os.environ.get("HOSTKIT_SOAK") == "1"
@@ -105,11 +106,11 @@ def killed_after(act: Callable[[], object], seconds: float) -> None:
     assert ended(pid) in (0, -signal.SIGKILL)
 
 
-def offsets(act: Callable[[], object], renew: Callable[[], object], rounds: int = ROUNDS) -> list[int]:
+def offsets(act: Callable[[], object], renew: Callable[[], object]) -> list[int]:
     """Where to kill it, drawn anew each time; the seed is printed, and HOSTKIT_SEED takes it."""
     acts = count(act)
     renew()
-    drawn = sorted(drawing().sample(range(acts), min(rounds, acts)))
+    drawn = sorted(drawing().sample(range(acts), min(ROUNDS, acts)))
     print(f"{drawn} of {acts} acts")
     return drawn
 
@@ -156,7 +157,7 @@ def test_a_removal_of_what_a_kill_left(one: Container) -> None:
         task(one, snapshot="mine", state="absent")
         assert snapshot_list.find(one, "mine") is None
         nothing_left(one)
-        assert not os.path.lexists(f"{one.directory}/snaps/mine")
+        assert not os.path.lexists(f"{one.directory}/snaps/mine"), number
 
 
 @pytest.mark.usefixtures("way")
@@ -167,7 +168,7 @@ def test_a_restoration_that_is_killed(one: Container) -> None:
     write(one, "second")
     second = tree(one)
     act = lambda: task(one, snapshot="snap0", state="restored")  # noqa: E731 - it is killed, and counted
-    for number in offsets(act, lambda: write(one, "second"), 10_000 if SOAK else ROUNDS):
+    for number in offsets(act, lambda: write(one, "second")):
         killed_before(act, number)
         if os.path.lexists(one.directory):  # without an exchange there is a moment without
             assert tree(one) in (first, second), number
@@ -214,6 +215,44 @@ def test_what_a_kill_left_is_brought_to_an_end_by_another_task(one: Container) -
         assert tree(one) in (first, second)
         nothing_left(one)
         write(one, "second")
+
+
+@pytest.mark.usefixtures("way")
+def test_the_container_is_removed_instead(one: Container) -> None:
+    draw = drawing()
+    for _round in range(ROUNDS):
+        task(one)
+        killed_before(lambda: task(one, snapshot="snap0", state="restored"), draw.randrange(150))
+        fleet.job({"name": ["web"], "lxc_path": one.lxc_path, "state": "absent", "delete_snapshots": True}).apply()
+        assert os.listdir(one.lxc_path) == []
+        write(make(Path(one.lxc_path), "web", "dir"), "first")
+
+
+def test_one_that_was_made_anew_meanwhile_is_not_touched(one: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no exchange: killed between the first rename and the second, and then somebody made it again."""
+    monkeypatch.setattr(rename, "exchange", lambda _one, _other: False)
+    task(one)
+    work = replacing.work_of(one)
+
+    def renamed(old: str, new: str, real: Callable[..., None] = os.rename) -> None:
+        if old == work.directory:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(old, new)
+
+    def act() -> None:
+        os.rename = renamed  # type: ignore[assignment]
+        task(one, snapshot="snap0", state="restored")
+
+    assert ended(child(act)) == -signal.SIGKILL and not os.path.lexists(one.directory)
+    again = make(Path(one.lxc_path), "web")
+    before = snapshots.everything(one.lxc_path)
+    with pytest.raises(LxcError, match="was made anew while it was being restored"):
+        task(again)
+    assert snapshots.everything(one.lxc_path) == before
+    shutil.rmtree(again.directory)
+    task(one, snapshot="snap0", state="restored")
+    assert state(one) == "first"
+    nothing_left(one)
 
 
 def test_a_forced_restoration_that_is_killed(tmp_path: Path) -> None:
@@ -273,7 +312,7 @@ def test_no_space(tmp_path: Path, in_child: Callable[..., Any]) -> None:
             free = os.statvfs(tmp_path / "lxc").f_bfree
             with pytest.raises((StepError, OSError), match="No space left on device"):
                 task(one, snapshot="full", state="restored")
-            assert os.statvfs(tmp_path / "lxc").f_bfree == free and not os.path.lexists(replace.work_of(one).lxc_path)
+            assert os.statvfs(tmp_path / "lxc").f_bfree == free and not os.path.lexists(replacing.work_of(one).lxc_path)
             other.unlink()
             assert task(one, snapshot="full", state="restored").changed
             destroy.destroy(one, delete_snapshots=True)
@@ -331,7 +370,7 @@ def test_a_snapshot_and_a_restoration_at_once(one: Container) -> None:
 
 def test_a_journal_that_nobody_wrote_moves_nothing(one: Container) -> None:
     Path(one.directory, "hostkit-restoring").write_text("not ours")
-    Path(replace.work_of(one).directory).mkdir(parents=True)
+    Path(replacing.work_of(one).directory).mkdir(parents=True)
     with pytest.raises(LxcError, match="hostkit-restoring"):
         task(one)
     assert state(one) == "first"

@@ -100,7 +100,8 @@ def test_retention(one: Container, keep: int, gone: int) -> None:
 
 def test_what_is_no_snapshot(one: Container) -> None:
     make(new(one), "snap0")
-    (new(one) / "stray").mkdir()
+    (new(one) / "stray/below").mkdir(parents=True)
+    (new(one) / "snap3").mkdir()  # what a kill leaves before there is a marker
     (new(one) / "file").write_text("")
     (new(one) / "link").symlink_to(new(one) / "snap0")
     make(new(one), ".hidden")
@@ -119,9 +120,12 @@ def test_what_is_no_snapshot(one: Container) -> None:
         ".hidden": "its name is not that of a snapshot",
         "snap1": "half-made",
         "snap2": "being made or removed",
+        "snap3": "without a config",
         "config-link": "without a config",
     }
-    assert [snapshot_list.is_free(one, name) for name in ("snap0", "snap1", "snap2", "snap3", "link")] == [False, True, False, True, False]
+    assert [snapshot_list.is_free(one, name) for name in ("snap0", "snap1", "snap2", "snap3", "snap4", "link")] == [
+        *(False, True, False, True, True, False)
+    ]
     assert snapshot_list.next_name(one) == "snap1"
     os.close(fd)
 

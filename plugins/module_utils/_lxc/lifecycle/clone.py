@@ -63,9 +63,7 @@ class _Read(NamedTuple):
     config: Config
 
 
-def clone(
-    request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT, complete: Callable[[], object] = lambda: None
-) -> list[str]:
+def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT, complete: Callable[[], object] = lambda: None) -> list[str]:
     """Make it, and return warnings for the user. `log` gets progress while it works. `complete` adds what a clone has not, while it is
     still marked as one that is being made.
 

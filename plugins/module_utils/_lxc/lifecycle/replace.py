@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put another container in the place of one: made whole beside it, exchanged with it in one moment, the old one removed.
 
-The work is done below a hidden directory of the lxcpath, which is no container and which nobody lists. What belongs to the container whatever its state is (its
-snapshots, a layer that the new one shares, logs, files that are not ours) stays with it: while the two change places a directory of that
-kind is reached through a link, so that its path leads to it at every moment. A journal moves along with the new one: where it lies says
-how far a killed process came, and `recover` brings that to an end, back before the exchange and on after it.
+The work is done below a hidden directory of the lxcpath, which is no container and which nobody lists. What belongs to the container
+whatever its state is (its snapshots, a layer that the new one shares, logs, files that are not ours) stays with it: while the two change
+places a directory of that kind is reached through a link, so that its path leads to it at every moment. A journal moves along with the
+new one: where it lies says how far a killed process came, and `recover` brings that to an end, back before the exchange and on after it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
 from . import dependents, destroy, ledger, lock, partial, snapshot_list, users
+from .replacing import WORK, aside_of, journal_of, work_of
 
-WORK = ".hostkit-restore"
 WAIT = 300.0  # whole trees are copied while it is held
-_JOURNAL = "hostkit-restoring"
 # What of a container's directory is its state, and goes with it; beside the places that its config names.
-_STATE = frozenset({"config", "config.new", "partial", "rootfs", "overlay", "delta0", "olwork", "rootdev", "lxc_rdepends", _JOURNAL})
+_STATE = frozenset(
+    {"config", "config.new", "partial", "rootfs", "overlay", "delta0", "olwork", "rootdev", "lxc_rdepends", "hostkit-restoring"}
+)
 # Their storage has a name of its own, which does not change with the directory's.
 _ELSEWHERE = ("lvm", "zfs", "nbd", "rbd")
 
@@ -44,10 +45,6 @@ class Replacement(NamedTuple):
     container: Container
     work: Container
     old_root: str
-
-
-def work_of(container: Container) -> Container:
-    return Container(f"{container.lxc_path}/{WORK}.{container.name}", container.name)
 
 
 @contextlib.contextmanager
@@ -74,7 +71,9 @@ def check(container: Container) -> None:
     check_stopped(container)
     root = _root(container)
     if backends.kind_of(root) in _ELSEWHERE:
-        raise Unsupported(f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container")
+        raise Unsupported(
+            f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
+        )
     mounted = tree.mounts_below(container.directory)
     if mounted:
         raise InUse(f"Container {container.name} cannot be restored: {mounted[0]} is mounted in it")
@@ -96,7 +95,7 @@ def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[
         warnings = make(work)
         replacement = Replacement(container, work, _root(container))
         _rewrite(work, container)
-        _write(f"{work.directory}/{_JOURNAL}", json.dumps({"carried": _carry(replacement, layers)}))
+        _write(journal_of(work), json.dumps({"carried": _carry(replacement, layers)}))
     except OSError as error:
         discard(work)
         raise StepError.from_os("restore", "Prepare", str(error.filename or work.directory), error) from error
@@ -113,7 +112,7 @@ def exchange(replacement: Replacement) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.link(f"{old}/lxc_snapshots", f"{new}/lxc_snapshots", follow_symlinks=False)
     if not rename.exchange(old, new):
-        aside = _aside(replacement.container)
+        aside = aside_of(replacement.container)
         os.rename(old, aside)
         os.rename(new, old)
         os.rename(aside, new)
@@ -122,7 +121,7 @@ def exchange(replacement: Replacement) -> None:
 def finish(container: Container) -> None:
     """After the exchange, as often as it takes: what stays comes over, the lists say who is who, the old one is removed."""
     work = work_of(container)
-    journal = f"{container.directory}/{_JOURNAL}"
+    journal = journal_of(container)
     if os.path.lexists(work.directory):
         for name in _carried(journal):
             _bring(f"{work.directory}/{name}", f"{container.directory}/{name}")
@@ -151,23 +150,18 @@ def discard(work: Container) -> None:
 
 def recover(container: Container) -> None:
     """What a killed process has left, as far as there is any. The caller holds the lock."""
-    aside = _aside(container)
+    work, aside = work_of(container), aside_of(container)
     if os.path.lexists(aside):  # between two renames, where there is no exchange
         if not os.path.lexists(container.directory):
-            os.rename(work_of(container).directory, container.directory)
-        os.rename(aside, work_of(container).directory)
-    if os.path.lexists(f"{container.directory}/{_JOURNAL}"):
+            os.rename(work.directory, container.directory)
+        if os.path.lexists(work.directory):
+            message = f"Container {container.name} was made anew while it was being restored: {aside} is what it was before"
+            raise LxcError(message, hint=f"Move that away, then remove {work.lxc_path}")
+        os.rename(aside, work.directory)
+    if os.path.lexists(journal_of(container)):
         finish(container)
-    elif os.path.lexists(work_of(container).lxc_path):
-        discard(work_of(container))
-
-
-def is_unfinished(container: Container) -> bool:
-    return os.path.lexists(work_of(container).lxc_path) or os.path.lexists(f"{container.directory}/{_JOURNAL}")
-
-
-def _aside(container: Container) -> str:
-    return f"{work_of(container).lxc_path}/.old"
+    elif os.path.lexists(work.lxc_path):
+        discard(work)
 
 
 def _root(container: Container) -> str:

@@ -16,7 +16,7 @@ from ..errors import InUse
 from ..paths import Container
 from ..rollback import Rollback
 from ..storage import backends
-from . import clone, dependents, lock, replace, snapshot_list, users
+from . import clone, dependents, lock, replace, replacing, snapshot_list, users
 
 _COUNTED = "Remove the file lxc_snapshots there when that is no longer so"
 Plan = tuple[Container, replace.Make, tuple[str, ...]]
@@ -27,10 +27,11 @@ def dependents_of_root(container: Container, snapshot: Container) -> list[Contai
     """Who uses files of the container that its return to this snapshot would take away."""
     everybody = users.scan(container.lxc_path)
     known = {user.container for user in everybody}
-    everybody += [users.User(one, users.places_of(snapshot_list.rootfs_path(one))) for one in dependents.listed(container) if one not in known]
+    others = [one for one in dependents.listed(container) if one not in known]
+    everybody += [users.User(one, users.places_of(snapshot_list.rootfs_path(one))) for one in others]
     found = users.of_places(replace.going(container, _layers(snapshot)), everybody)
-    without_places = [user.container for user in everybody if not user.places]  # LXC says so, and nothing says otherwise
-    return users.without(container, [*found, *without_places])
+    unknown = [user.container for user in everybody if not user.places]  # LXC lists them, and nothing says otherwise
+    return users.without(container, [*found, *unknown])
 
 
 def check_dependents(found: Sequence[Container], container: Container, what: str, force: bool) -> None:
@@ -55,7 +56,7 @@ def check_counted(one: Container) -> None:
 def check(container: Container, snapshot: Container, force: bool) -> list[Container]:
     """What stands against a return to the snapshot; who has to be flattened for it. Nothing is touched."""
     replace.check(container)
-    clone.check(_request(snapshot, replace.work_of(container)))
+    clone.check(_request(snapshot, replacing.work_of(container)))
     check_counted(container)
     found = dependents_of_root(container, snapshot)
     check_dependents(found, container, f"Container {container.name} cannot be restored", force)
@@ -137,4 +138,3 @@ def _layers(snapshot: Container) -> tuple[str, ...]:
     """The directories that a cheap copy of it shares with it."""
     rootfs_path = snapshot_list.rootfs_path(snapshot)
     return users.places_of(rootfs_path)[:-1] if backends.kind_of(rootfs_path) in ("overlayfs", "aufs") else ()
-

@@ -95,7 +95,7 @@ def remove(
 def _clean_up(container: Container, names: Sequence[str]) -> list[str]:
     cleaned = []
     for entry in list(snapshot_list.entries(container)):
-        if entry.name in names and snapshot_list.partial_of(entry.container):
+        if entry.name in names and snapshot_list.is_left_over(entry.container):
             marker_fd = partial.mark(entry.container, "remove it")
             try:
                 destroy.clean_up(entry.container, marker_fd)

@@ -20,6 +20,7 @@ from . import dependents, partial
 _TIME = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
 _NUMBERED = re.compile(r"snap(0|[1-9][0-9]*)")
 _LIMIT = 64 * 1024
+BUSY = "being made or removed"
 NAME_EXPECTED = NAME_RULE.replace("or ..", "or .., nor with a dot") + ", and not ALL, which is all of them to lxc-snapshot"
 
 
@@ -89,21 +90,25 @@ def find(container: Container, name: str) -> Snapshot | None:
 def is_free(container: Container, name: str) -> bool:
     """Whether a new one may have this name: there is nothing, or what a killed creation left."""
     mine = [one for one in entries(container) if one.name == name]
-    return all(partial_of(one.container) for one in mine)
+    return all(is_left_over(one.container) for one in mine)
 
 
 def next_name(container: Container) -> str:
     """LXC's: snap0, snap1 and so on, the first that is free."""
-    taken = {one.name for one in entries(container) if not partial_of(one.container)}
+    taken = {one.name for one in entries(container) if not is_left_over(one.container)}
     number = 0
     while f"snap{number}" in taken:
         number += 1
     return f"snap{number}"
 
 
-def partial_of(one: Container) -> bool:
-    """Whether nobody is at work on it and it is half-made."""
-    return _is_directory(one.directory) and os.path.lexists(one.partial) and partial.state(one) == "abandoned"
+def is_left_over(one: Container) -> bool:
+    """Whether it is what a killed creation or removal leaves: marked with nobody at work on it, or not even that, and empty."""
+    if not _is_directory(one.directory):
+        return False
+    if os.path.lexists(one.partial):
+        return partial.state(one) == "abandoned"
+    return not os.listdir(one.directory)
 
 
 def superfluous(found: Sequence[Snapshot], keep: int) -> list[Snapshot]:
@@ -156,7 +161,7 @@ def _problem(one: Container) -> str:
     if not is_name(one.name) or one.name.startswith("."):
         return "its name is not that of a snapshot"
     if os.path.lexists(one.partial):
-        return {"busy": "being made or removed", "abandoned": "half-made"}.get(partial.state(one), "half-made")
+        return BUSY if partial.state(one) == "busy" else "half-made"
     if not _is_file(one.config):
         return "without a config"
     return ""

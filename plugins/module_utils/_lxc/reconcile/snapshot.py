@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InUse, LxcError
-from ..lifecycle import replace, snapshot_list, users
+from ..lifecycle import replacing, snapshot_list, users
 from ..lifecycle.snapshot_list import Snapshot
 from ..paths import Container
 from ..wire.protocol import State
@@ -31,11 +31,12 @@ def observe(wanted: Wanted) -> Observed:
         _check_container(one)
     half_made = []
     for entry in list(snapshot_list.entries(one)):
-        if os.path.lexists(entry.container.partial) and not os.path.islink(entry.container.directory):
+        if entry.problem == snapshot_list.BUSY:
             from ..lifecycle import partial
 
-            if partial.is_abandoned(entry.container, _SETTLE):
-                half_made.append(entry.name)
+            partial.is_abandoned(entry.container, _SETTLE)
+        if entry.problem and snapshot_list.is_left_over(entry.container):
+            half_made.append(entry.name)
     target = wanted.restore_as
     return Observed(
         snapshot_list.snapshots(one),
@@ -77,7 +78,7 @@ class Effects:
         from ..lifecycle import clone, restore, snapshot
 
         if wanted.restore_as is not None:
-            clone.check(snapshot.request_as(found.container, wanted.restore_as))
+            clone.foresee(snapshot.request_as(found.container, wanted.restore_as))
             return []
         return [users.name_of(user, wanted.container) for user in restore.check(wanted.container, found.container, wanted.force)]
 
@@ -133,7 +134,9 @@ class Job:
         return self._report(list(plan.changes), plan.warnings, self._predicted(observed, plan))
 
     def apply(self) -> Report:
-        if replace.is_unfinished(self._wanted.container):
+        if replacing.is_unfinished(self._wanted.container):
+            from ..lifecycle import replace
+
             with replace.hold(self._wanted.container, "bring to its end what a killed task has begun"):
                 pass
         observed, plan = self._plan()
@@ -170,7 +173,7 @@ class Job:
     def _verify(self, name: str, observed: Observed) -> None:
         """Observe again: what is done each time is looked for under the name that it got."""
         if self._wanted.state == "restored" and self._wanted.restore_as is None:
-            if replace.is_unfinished(self._wanted.container):
+            if replacing.is_unfinished(self._wanted.container):
                 raise LxcError(f"Container {self._wanted.container.name} is not restored yet", hint="Run the task again")
             return
         from .reconciliation import verify
