@@ -42,9 +42,9 @@ RECONCILE = (
     "plan place desired verbs task",  # values
     "cloning checks options parameters",  # the task's words become what is wanted
     "missing inside passing shortage observe observe_config origin",  # what is there
-    "drift settled moves removal container",  # the plan: no effects
+    "drift settled moves removal container snapshot_plan",  # the plan: no effects
     "reconciliation conditions wait effects work",  # what is done, and looked at again
-    "fleet facts command bridge",  # the jobs of the modules
+    "fleet facts command bridge snapshot snapshot_facts",  # the jobs of the modules
 )
 
 

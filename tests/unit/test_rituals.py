@@ -16,13 +16,14 @@ pytest.importorskip("ansible.module_utils.basic")
 yaml = pytest.importorskip("yaml")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
-from ansible_collections.hostkit.lxc.plugins.modules import lxc_bridge, lxc_container  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.modules import lxc_bridge, lxc_container, lxc_snapshot  # noqa: E402
 
 TARGETS = Path(__file__).resolve().parents[1] / "integration/targets"
 # The files of the four steps, and those that hand their options on to one.
 RITUALS = ("ritual.yml", "creation_ritual.yml", "cell.yml", "four_steps.yml")
 # What is refused whatever it says, and what each task has: one by the play, one by the files of the four steps.
 ELSEWHERE = {"clone_name", "container_command", "lxc_path", "name"}
+MODULES = [("lxc_container", lxc_container), ("lxc_bridge", lxc_bridge), ("lxc_snapshot", lxc_snapshot)]
 Spec = Mapping[str, Mapping[str, Any]]
 
 
@@ -55,7 +56,7 @@ def rituals(target: str) -> Iterator[Mapping[str, Any]]:
                 yield task
 
 
-@pytest.mark.parametrize(("target", "module"), [("lxc_container", lxc_container), ("lxc_bridge", lxc_bridge)])
+@pytest.mark.parametrize(("target", "module"), MODULES)
 def test_every_option_goes_through_the_four_steps(target: str, module: Any) -> None:
     shared = _ansible.shared_options() if target == "lxc_container" else {}  # of a bridge they say where its task is logged
     spec = {**shared, **module.argument_spec()}

@@ -75,10 +75,10 @@ def kernel() -> tuple[object, ...]:
     )
 
 
-def kernel_rtmessage() -> tuple[object, ...]:
-    from .kernel import rtmessage, sockets, systemd, tree, tty, usage
+def kernel_rename() -> tuple[object, ...]:
+    from .kernel import rename, rtmessage, sockets, systemd, tree, tty, usage
 
-    return rtmessage, sockets, systemd, tree, tty, usage
+    return rename, rtmessage, sockets, systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -178,9 +178,22 @@ def lifecycle_destroy() -> tuple[object, ...]:
 
 
 def lifecycle_rehearsal() -> tuple[object, ...]:
-    from .lifecycle import rehearsal, source, start, start_errors, stop, unapplied
+    from .lifecycle import (
+        rehearsal,
+        replace,
+        replacing,
+        restore,
+        snapshot,
+        snapshot_list,
+        source,
+        start,
+        start_errors,
+        stop,
+        unapplied,
+        users,
+    )
 
-    return rehearsal, source, start, start_errors, stop, unapplied
+    return rehearsal, replace, replacing, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
 
 
 def monitor() -> tuple[object, ...]:
@@ -292,9 +305,23 @@ def reconcile() -> tuple[object, ...]:
 
 
 def reconcile_place() -> tuple[object, ...]:
-    from .reconcile import place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    from .reconcile import (
+        place,
+        plan,
+        reconciliation,
+        removal,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
-    return place, plan, reconciliation, removal, settled, shortage, task, verbs, wait, work
+    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
 
 
 def rootfs() -> tuple[object, ...]:

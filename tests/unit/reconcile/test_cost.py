@@ -40,6 +40,13 @@ assert [entry["name"] for entry in report.result["containers"]] == ["m1"] and no
 """
 
 
+SNAPSHOT = """
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import snapshot
+report = snapshot.Job({{"name": "m1", "snapshot": "snap0", "state": "present", "lxc_path": {path!r}}}).apply()
+assert report.result["snapshot"]["backing_store"] == "dir", report
+"""
+
+
 CONFIG = """
 query.config_item = lambda one, key, **_asker: {{"lxc.uts.name": "m1", "lxc.tty.max": "2", "lxc.net.0.type": "empty"}}.get(key, "/")
 """ + STARTED.replace('"debian",', '"debian", "config": {{"lxc.tty.max": 2}}, "hostname": "m1", "network": [],')
@@ -47,10 +54,15 @@ query.config_item = lambda one, key, **_asker: {{"lxc.uts.name": "m1", "lxc.tty.
 
 # Facts of a container are in its config, so its language is loaded for them. What options mean in it, and whether it says
 # so already, takes its keys, the checks of their values and the options themselves.
-@pytest.mark.parametrize(("call", "limit"), [(STARTED, 1450), (INFO, 2350), (CONFIG, 2650)], ids=["started", "info", "config"])
+CALLS = [(STARTED, 1450), (INFO, 2350), (CONFIG, 2650), (SNAPSHOT, 3500)]
+
+
+@pytest.mark.parametrize(("call", "limit"), CALLS, ids=["started", "info", "config", "snapshot"])
 def test_lines_that_are_loaded(tmp_path, call, limit):
     (tmp_path / "m1").mkdir()
     (tmp_path / "m1" / "config").write_text("lxc.uts.name = m1\nlxc.tty.max = 2\nlxc.net.0.type = empty\n")
+    (tmp_path / "m1/snaps/snap0").mkdir(parents=True)
+    (tmp_path / "m1/snaps/snap0/config").write_text("lxc.rootfs.path = dir:/nowhere\n")
     program = PROGRAM.format(tests=str(TESTS), call=call.format(path=str(tmp_path)))
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

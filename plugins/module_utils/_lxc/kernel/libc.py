@@ -104,6 +104,9 @@ _OWN_NUMBERS = {
     "armv6l": {"clone": 120, "pivot_root": 218, "keyctl": 311, "rt_sigaction": 174, "ioprio_set": 314, "ioprio_get": 315, "bpf": 386},
     "i686": {"clone": 120, "pivot_root": 217, "keyctl": 288, "rt_sigaction": 174, "ioprio_set": 289, "ioprio_get": 290, "bpf": 357},
 }
+_RENAMEAT2 = {"x86_64": 316, "ppc64le": 357, "ppc64": 357, "s390x": 347, "armv7l": 382, "armv6l": 382, "i686": 353}  # else 276
+for _machine, _calls in _OWN_NUMBERS.items():
+    _calls["renameat2"] = _RENAMEAT2.get(_machine, 276)
 _NARROW = {"x86_64": "i686", "i386": "i686", "i586": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
 # What uname(2) says to a 64-bit process of personality PER_LINUX32.
 _WIDE = {"i686": "x86_64", "i586": "x86_64", "i386": "x86_64", "armv8l": "aarch64", "armv7l": "aarch64", "ppcle": "ppc64le", "ppc": "ppc64"}

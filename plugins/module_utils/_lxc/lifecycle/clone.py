@@ -63,8 +63,9 @@ class _Read(NamedTuple):
     config: Config
 
 
-def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT) -> list[str]:
-    """Make it, and return warnings for the user. `log` gets progress while it works.
+def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT, complete: Callable[[], object] = lambda: None) -> list[str]:
+    """Make it, and return warnings for the user. `log` gets progress while it works. `complete` adds what a clone has not, while it is
+    still marked as one that is being made.
 
     InUse: it exists, somebody is making it, or the source is in use. BadValue and ConfigError come before anything is touched.
     """
@@ -84,8 +85,10 @@ def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT) -> lis
             if way.store is not None and not made.is_filled:
                 _fill(way.store, made.rootfs_path, target, log)
             if made.is_filled:  # from now on the source cannot be removed any more: looked at again after that
-                dependents.add(target, dependents.inherited(origin, made.depends), timeout)
+                _make_place(backends.for_rootfs(made.rootfs_path), target)
+                dependents.add(target, dependents.inherited(origin, made.depends, target), timeout)
         _finish(request, read, text, log)
+        complete()
         return _warnings(request, read, text, standing, made)
 
 

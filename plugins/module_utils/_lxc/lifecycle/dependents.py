@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Optional
 
 from ..errors import NotFound
@@ -25,35 +25,65 @@ def sources(container: Container) -> list[Container]:
 
 
 def of(container: Container) -> list[str]:
-    """The names of those that use this one's files, with the lxcpath where it is another (snapshots of clones, too).
+    """The names of those that use its files or those of its snapshots, but for these, with the lxcpath where it is another.
 
     In the old form only their number is kept: they are looked for.
     """
+    found = [one for one in listed(container) if not is_snapshot(one, container)]
+    for place in snapshot_directories(container):
+        for name in directories(place):
+            found += [one for one in listed(Container(place, name)) if one != container and not is_snapshot(one, container)]
+    uncounted = [] if listed(container) or not count(container) else [f"{count(container)} that are not in {container.lxc_path}"]
+    return uncounted + [one.name if one.lxc_path == container.lxc_path else one.directory for one in dict.fromkeys(found)]
+
+
+def count(container: Container) -> int:
+    """How many the list of its own files has, by name or as a number."""
     lines = _lines(_counter(container))
-    if not _is_number(lines):
-        return [one.name if one.lxc_path == container.lxc_path else one.directory for one in _pairs(lines)]
-    count = int(lines[0])
-    if count <= 0:
-        return []
-    return _searched(container) or [f"{count} that are not in {container.lxc_path}"]
+    return max(int(lines[0]), 0) if _is_number(lines) else len(_pairs(lines))
+
+
+def is_snapshot(one: Container, container: Container) -> bool:
+    return one.lxc_path in snapshot_directories(container)
+
+
+def listed(container: Container) -> list[Container]:
+    """Those of them that are known by name."""
+    lines = _lines(_counter(container))
+    if _is_number(lines):
+        return [Container(container.lxc_path, name) for name in _searched(container)] if count(container) else []
+    return _pairs(lines)
 
 
 def snapshots(container: Container) -> list[str]:
-    """The names of its snapshots, in the new place and in the one that LXC 1.0 used."""
+    """The names of its snapshots, in the new place and in the one that LXC 1.0 used. A link to a directory is none."""
     found: set[str] = set()
     for place in snapshot_directories(container):
-        if os.path.isdir(place):
-            found.update(name for name in os.listdir(place) if os.path.isdir(f"{place}/{name}"))
+        found.update(name for name in directories(place) if not name.startswith("."))
     return sorted(found)
+
+
+def directories(place: str) -> list[str]:
+    """The names of the directories in a place, without links to some; none where the place is not there."""
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def snapshot_directories(container: Container) -> tuple[str, str]:
     return f"{container.directory}/snaps", f"{container.lxc_path}snaps/{container.name}"
 
 
-def inherited(source: Container, depends: bool) -> list[Container]:
-    """Whose files a snapshot of `source` uses: those of its own sources, as LXC has it, and its own where the backend says so."""
-    return list(dict.fromkeys([*sources(source), *([source] if depends else [])]))
+def inherited(source: Container, depends: bool, target: Optional[Container] = None) -> list[Container]:
+    """Whose files a snapshot of `source` uses: those of its own sources, as LXC has it, and its own where the backend says so.
+
+    A snapshot in the source's own directory is no user of its files to LXC; in the place of LXC 1.0 it is one.
+    """
+    is_inside = target is not None and target.lxc_path == snapshot_directories(source)[0]
+    own = [source] if depends and not is_inside else []
+    return list(dict.fromkeys([*sources(source), *own]))
 
 
 def add(container: Container, found: Sequence[Container], timeout: float = lock.TIMEOUT) -> None:
@@ -120,6 +150,37 @@ def _strike(source: Container, container: Container) -> None:
     _write(_counter(source), left)
 
 
+def transfer(source: Container, old: Container, new: Container) -> None:
+    """The line of one user becomes that of another in the list of a source, which may have that already. A number stays as it is."""
+    _change(source, new, lambda one: new if one == old else one)
+
+
+def strike(source: Container, user: Container) -> None:
+    """A user that is named is one no more. A number stays as it is."""
+    _change(source, user, lambda one: None if one == user else one)
+
+
+def _change(source: Container, user: Container, act: Callable[[Container], Optional[Container]]) -> None:
+    if not os.path.lexists(_counter(source)):
+        return
+    with lock.hold(source, f"change what it says of {user.name}"):
+        lines = _lines(_counter(source))
+        if lines and not _is_number(lines):
+            kept = dict.fromkeys(new for one in _pairs(lines) for new in [act(one)] if new)
+            _write(_counter(source), [line for one in kept for line in one])
+
+
+def forget_source(container: Container, source: Container) -> None:
+    """It needs that source no more, and both lists say so."""
+    found = sources(container)
+    if source not in found:
+        return
+    if os.path.lexists(_counter(source)):
+        with lock.hold(source, f"note that {container.name} uses its files no more"):
+            _strike(source, container)
+    _write(f"{container.directory}/lxc_rdepends", [line for one in found if one != source for line in one])
+
+
 def _counter(container: Container) -> str:
     return f"{container.directory}/lxc_snapshots"
 
@@ -148,7 +209,8 @@ def _lines(path: str) -> list[str]:
 def _write(path: str, lines: list[str]) -> None:
     """Whole or not at all; LXC removes the file with its last line."""
     if not lines:
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         return
     with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("".join(line + "\n" for line in lines))

@@ -113,7 +113,7 @@ def _remove_snapshots(container: Container) -> None:
     for place in dependents.snapshot_directories(container):
         if not os.path.isdir(place):
             continue
-        for name in os.listdir(place):
+        for name in dependents.directories(place):  # what a link leads to belongs to somebody else
             snapshot = paths.Container(place, name)
             dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):

@@ -67,8 +67,13 @@ class Effects:
         return create.create(_request(desired), log)
 
     def destroy(self, desired: Desired) -> Outcome:
-        from ..lifecycle import destroy
+        from ..lifecycle import destroy, replacing
 
+        if replacing.is_unfinished(desired.container):
+            from ..lifecycle import replace
+
+            with replace.hold(desired.container, "destroy it"):  # what a killed restore has left goes with it
+                pass
         try:
             return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
         except NotFound:

@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put another container in the place of one: made whole beside it, exchanged with it in one moment, the old one removed.
+
+The work is done below a hidden directory of the lxcpath, which is no container and which nobody lists. What belongs to the container
+whatever its state is (its snapshots, a layer that the new one shares, logs, files that are not ours) stays with it: while the two change
+places a directory of that kind is reached through a link, so that its path leads to it at every moment. A journal moves along with the
+new one: where it lies says how far a killed process came, and `recover` brings that to an end, back before the exchange and on after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..errors import InUse, LxcError, StepError, Unsupported
+from ..kernel import rename, tree
+from ..paths import Container
+from ..storage import backends
+from ..wire import client
+from ..wire.protocol import State
+from . import dependents, destroy, ledger, lock, partial, snapshot_list, users
+from .replacing import WORK, aside_of, journal_of, work_of
+
+WAIT = 300.0  # whole trees are copied while it is held
+# What of a container's directory is its state, and goes with it; beside the places that its config names.
+_STATE = frozenset(
+    {"config", "config.new", "partial", "rootfs", "overlay", "delta0", "olwork", "rootdev", "lxc_rdepends", "hostkit-restoring"}
+)
+# Their storage has a name of its own, which does not change with the directory's.
+_ELSEWHERE = ("lvm", "zfs", "nbd", "rbd")
+
+Make = Callable[[Container], "list[str]"]
+
+
+class Replacement(NamedTuple):
+    """Ready to be exchanged; `old_root` is the text of the root that goes."""
+
+    container: Container
+    work: Container
+    old_root: str
+
+
+@contextlib.contextmanager
+def hold(container: Container, what: str, timeout: float = WAIT) -> Iterator[None]:
+    """Nobody else replaces it meanwhile; what somebody who was killed has begun is brought to its end first."""
+    ours = Container(f"{container.lxc_path}/{WORK}", container.name)
+    with lock.hold(ours, what, timeout):
+        recover(container)
+        yield
+        lock.forget(ours)
+
+
+def going(container: Container, layers: tuple[str, ...]) -> list[str]:
+    """What will vanish when a root that shares these layers comes in its place: names in its directory, and its root elsewhere."""
+    shared = {_first(place, container) for place in layers}
+    places = _own_places(_root(container))
+    names = (_STATE | {_first(place, container) for place in places}) - shared - {""}
+    inside = [f"{container.directory}/{name}" for name in sorted(names) if os.path.lexists(f"{container.directory}/{name}")]
+    return inside + [place for place in places if not _first(place, container)]
+
+
+def check(container: Container) -> None:
+    """What stands against a replacement whatever the new one is."""
+    check_stopped(container)
+    root = _root(container)
+    if backends.kind_of(root) in _ELSEWHERE:
+        raise Unsupported(
+            f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
+        )
+    mounted = tree.mounts_below(container.directory)
+    if mounted:
+        raise InUse(f"Container {container.name} cannot be restored: {mounted[0]} is mounted in it")
+
+
+def check_stopped(container: Container) -> None:
+    state = client.state(container)
+    if state != State.STOPPED:
+        raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
+    ledger.refuse_survivor(container)
+
+
+def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[Replacement, list[str]]:
+    """The new one, whole, beside the old; `make` makes it as the container that it is given. With its warnings."""
+    check(container)
+    work = work_of(container)
+    os.makedirs(work.lxc_path, 0o711, exist_ok=True)
+    try:
+        warnings = make(work)
+        replacement = Replacement(container, work, _root(container))
+        _rewrite(work, container)
+        _write(journal_of(work), json.dumps({"carried": _carry(replacement, layers)}))
+    except OSError as error:
+        discard(work)
+        raise StepError.from_os("restore", "Prepare", str(error.filename or work.directory), error) from error
+    except BaseException:
+        discard(work)
+        raise
+    return replacement, warnings
+
+
+def exchange(replacement: Replacement) -> None:
+    """The one moment. Done twice it is undone. The list of its users may have been written anew since it was carried over."""
+    old, new = replacement.container.directory, replacement.work.directory
+    tree.remove(f"{new}/lxc_snapshots")
+    with contextlib.suppress(FileNotFoundError):
+        os.link(f"{old}/lxc_snapshots", f"{new}/lxc_snapshots", follow_symlinks=False)
+    if not rename.exchange(old, new):
+        aside = aside_of(replacement.container)
+        os.rename(old, aside)
+        os.rename(new, old)
+        os.rename(aside, new)
+
+
+def finish(container: Container) -> None:
+    """After the exchange, as often as it takes: what stays comes over, the lists say who is who, the old one is removed."""
+    work = work_of(container)
+    journal = journal_of(container)
+    if os.path.lexists(work.directory):
+        for name in _carried(journal):
+            _bring(f"{work.directory}/{name}", f"{container.directory}/{name}")
+        _tell(container, work)
+        marker_fd = _mark(work, container)
+        try:
+            os.unlink(journal)
+            destroy.clean_up(work, marker_fd)
+        finally:
+            os.close(marker_fd)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(journal)
+    _forget(work)
+
+
+def discard(work: Container) -> None:
+    """Remove what was prepared, or begun, and never came into its place."""
+    if os.path.lexists(work.directory):
+        marker_fd = _mark(work, Container(os.path.dirname(work.lxc_path), work.name))
+        try:
+            destroy.clean_up(work, marker_fd)
+        finally:
+            os.close(marker_fd)
+    _forget(work)
+
+
+def recover(container: Container) -> None:
+    """What a killed process has left, as far as there is any. The caller holds the lock."""
+    work, aside = work_of(container), aside_of(container)
+    if os.path.lexists(aside):  # between two renames, where there is no exchange
+        if not os.path.lexists(container.directory):
+            os.rename(work.directory, container.directory)
+        if os.path.lexists(work.directory):
+            message = f"Container {container.name} was made anew while it was being restored: {aside} is what it was before"
+            raise LxcError(message, hint=f"Move that away, then remove {work.lxc_path}")
+        os.rename(aside, work.directory)
+    if os.path.lexists(journal_of(container)):
+        finish(container)
+    elif os.path.lexists(work.lxc_path):
+        discard(work)
+
+
+def _root(container: Container) -> str:
+    return snapshot_list.rootfs_path(container)
+
+
+def _first(place: str, container: Container) -> str:
+    """The name in a container's directory under which a place lies; "" for one elsewhere."""
+    inside = place.startswith(container.directory + "/")
+    return place[len(container.directory) + 1 :].partition("/")[0] if inside else ""
+
+
+def _own_places(rootfs_path: str) -> tuple[str, ...]:
+    """What the storage's removal takes away: of layers the last, and a lower one only in the container's own directory."""
+    if backends.kind_of(rootfs_path) in ("overlayfs", "aufs"):
+        return users.places_of(rootfs_path)[-1:]
+    return users.places_of(rootfs_path)
+
+
+def _rewrite(work: Container, container: Container) -> None:
+    """The config, as it has to be in the container's place."""
+    with open(work.config, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        text = file.read()
+    _write(work.config, repoint(text, work.directory, container.directory))
+
+
+def repoint(text: str, old: str, new: str) -> str:
+    """A directory's path replaced wherever it stands as one, alone or as the beginning of another."""
+    return re.sub(re.escape(old) + r"(?![A-Za-z0-9_.+@-])", new.replace("\\", r"\\"), text)
+
+
+def _write(path: str, text: str) -> None:
+    """Whole or not at all, with the mode of what was there."""
+    mode = stat.S_IMODE(os.lstat(path).st_mode) if os.path.lexists(path) else 0o600
+    temporary = path + ".new"
+    tree.remove(temporary)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+
+
+def _carry(replacement: Replacement, layers: tuple[str, ...]) -> list[str]:
+    """Give the new one what stays: a file as a second name of it, a directory, for now, as a link that will lead to it."""
+    container, work, _old_root = replacement
+    gone = {os.path.basename(path) for path in going(container, layers) if os.path.dirname(path) == container.directory}
+    shared = {_first(place, container) for place in layers}
+    carried = []
+    for name in sorted(set(os.listdir(container.directory)) - gone):
+        source, target = f"{container.directory}/{name}", f"{work.directory}/{name}"
+        if os.path.lexists(target):
+            if name not in shared:
+                continue  # the new one's own
+            os.rmdir(target)  # the empty directory that every overlay has
+        if stat.S_ISDIR(os.lstat(source).st_mode):
+            os.symlink(f"../{WORK}.{container.name}/{container.name}/{name}", target)
+            carried.append(name)
+        else:
+            os.link(source, target, follow_symlinks=False)
+    return carried
+
+
+def _carried(journal: str) -> list[str]:
+    try:
+        with open(journal, encoding="utf-8") as file:
+            return [str(name) for name in json.load(file)["carried"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise LxcError(f"{journal} is not what was written there: {error}", hint="Move what is missing by hand, then remove it") from error
+
+
+def _bring(source: str, target: str) -> None:
+    """A directory into the place of the link that leads to it."""
+    if not os.path.lexists(source) or os.path.islink(source):
+        return
+    if os.path.lexists(target) and rename.exchange(source, target):
+        return
+    if os.path.islink(target):
+        os.unlink(target)
+    os.rename(source, target)
+
+
+def _tell(container: Container, work: Container) -> None:
+    """Who was registered under the hidden name is now the container, and it is no user any more of what only the old one used."""
+    sources = dependents.sources(container)
+    for source in sources:
+        dependents.transfer(source, work, container)
+    for source in dependents.sources(work):
+        if source not in sources:
+            dependents.strike(source, container)
+
+
+def _mark(work: Container, container: Container) -> int:
+    """LXC's marker on what is to go, with its storage at the place where it is now."""
+    marker_fd = partial.mark(work, "remove it")
+    if not partial.storage(marker_fd):
+        text = repoint(_root(work), container.directory, work.directory) if _is_managed(work) else ""
+        partial.remember_storage(marker_fd, text)
+    return marker_fd
+
+
+def _is_managed(one: Container) -> bool:
+    from ..config import parser
+
+    try:
+        return parser.load(one.config, []).get_bool("lxc.rootfs.managed", True)
+    except (LxcError, OSError):
+        return False
+
+
+def _forget(work: Container) -> None:
+    lock.forget(work)
+    for directory in (work.lxc_path, os.path.dirname(work.lock)):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(directory)
