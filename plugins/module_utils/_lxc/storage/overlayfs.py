@@ -42,6 +42,10 @@ class Overlayfs:
 
     @classmethod
     def place(cls, container: Container, options: Mapping[str, object]) -> str:
+        if "size" in options:
+            from .size import no_quota
+
+            raise no_quota(cls.kind, container.lxc_path)
         if options:
             raise BadValue("backing_store", "overlayfs", f"a backing store that takes {', '.join(sorted(options))}")
         check_layer(container.directory)
@@ -108,6 +112,14 @@ class Overlayfs:
         for lower in self.lowers:
             if os.path.dirname(lower) == home:
                 tree.remove(lower)
+
+    def size(self) -> None:
+        return None
+
+    def resize(self, size: int) -> None:  # noqa: ARG002 - the Protocol's name
+        from .size import no_quota
+
+        raise no_quota(self.kind, self.upper)
 
     def open_root(self) -> int:
         """All layers as one: the upper is the first lower one. By descriptor, which fits into fsconfig(2)'s 255 bytes."""
