@@ -113,6 +113,10 @@ def fill(root: Path) -> None:
     (root / "weird \n name\xff").write_text("x")
     os.utime(root / "etc/issue", (1, 1_000_000_000))
     os.utime(root / "etc/deep", (1, 1_100_000_000))
+    os.setxattr(root, "user.root", b"its own")
+    os.chown(root, 77, 78)
+    root.chmod(0o751)
+    os.utime(root, (1, 1_200_000_000))
 
 
 def same(source: Path, target: Path) -> str:

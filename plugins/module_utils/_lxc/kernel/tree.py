@@ -35,6 +35,15 @@ def copy(source: str, target: str, whole: bool = False) -> None:
     inodeflags.carry(source, target)
 
 
+def copy_attributes(source: str, target: str) -> None:
+    """Of one directory to another, without what is in it: owner, mode, extended attributes, times."""
+    import shutil
+
+    found = os.stat(source)
+    os.chown(target, found.st_uid, found.st_gid)
+    shutil.copystat(source, target)
+
+
 def mounts_below(path: str) -> list[str]:
     """Mount points at or below a path, in our mount namespace."""
     top = os.path.realpath(path)

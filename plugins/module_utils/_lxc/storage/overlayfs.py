@@ -69,6 +69,7 @@ class Overlayfs:
         base = f"{target.directory}/overlay"
         for place in (base, f"{base}/delta", f"{base}/work"):
             make_root_directory(place)
+        _show(lowers[0], f"{base}/delta")
         return Copied(cls._text(lowers, target), depends=True)
 
     @property
@@ -91,13 +92,18 @@ class Overlayfs:
     def umount(self, target: str) -> None:
         if target not in self.lowers:
             mount.umount(target, libc.MNT_DETACH)
+        elif self._is_new():
+            _show(target, self.upper)
 
     def mount_host(self, target: str) -> str:
         """A new container's files go into its own lower layer; what has changed already is only seen through a mount."""
-        if os.path.dirname(self.lowers[0]) == os.path.dirname(os.path.dirname(self.upper)) and not os.listdir(self.upper):
+        if self._is_new():
             return self.lowers[0]
         self.mount(target, "")
         return target
+
+    def _is_new(self) -> bool:
+        return os.path.dirname(self.lowers[0]) == os.path.dirname(os.path.dirname(self.upper)) and not os.listdir(self.upper)
 
     def directory(self) -> str:
         return self.lowers[0]
@@ -138,6 +144,13 @@ class Overlayfs:
         copied = self.over(self.lowers, target)
         tree.copy(self.upper, Overlayfs(copied.rootfs_path).upper)
         return copied
+
+
+def _show(lower: str, upper: str) -> None:
+    """Whose the root is, its mode and its times: of directories that are in several layers, those of the upper one are seen."""
+    from ..kernel import tree
+
+    tree.copy_attributes(lower, upper)
 
 
 def check_layer(path: str) -> None:
