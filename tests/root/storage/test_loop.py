@@ -9,6 +9,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,6 +218,22 @@ def test_the_device_lives_as_long_as_the_mount_in_its_namespace(tmp_path: Path, 
     assert in_child(inside).startswith("/dev/loop")
     wait_for_no_device(f"{tmp_path}/one/rootdev")
     assert os.listdir(place) == []
+
+
+def test_its_mount_imports_nothing(tmp_path: Path, in_child: Callable[..., Any]) -> None:
+    """Who mounts it is about to enter the container."""
+    store = made(tmp_path)
+    place = tmp_path / "place"
+    place.mkdir()
+
+    def inside() -> list[str]:
+        mount.set_attr("/", propagation=libc.MS_PRIVATE, recursive=True)
+        backends.preload(store.rootfs_path)
+        before = set(sys.modules)
+        backends.for_rootfs(store.rootfs_path).mount(str(place), "noatime")
+        return sorted(set(sys.modules) - before)
+
+    assert in_child(inside) == []
 
 
 def test_a_journal_that_a_crash_left_is_played_back(tmp_path: Path) -> None:
