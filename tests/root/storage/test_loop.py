@@ -262,6 +262,17 @@ def test_an_image_has_one_device_however_many_ask_at_once(tmp_path: Path) -> Non
         os.close(device.fd)
 
 
+def test_an_image_of_which_a_part_is_in_use(tmp_path: Path) -> None:
+    image = made(tmp_path).rootfs_path[5:]
+    device = run("losetup", "--find", "--show", "--offset", "1048576", image).stdout.strip()
+    try:
+        with pytest.raises(OSError, match=f"{device} is a part of it"):
+            loop.attach(image)
+    finally:
+        run("losetup", "--detach", device)
+    wait_for_no_device(image)
+
+
 def _attach_and_wait(image: str, start: Any, pipe: Any) -> None:
     start.wait(30)
     device = loop.attach(image)

@@ -149,6 +149,9 @@ def _attached(image_fd: int) -> Device | None:
             continue
         info = _status(fd)
         if info is not None and info[:2] == (wanted.st_dev, wanted.st_ino):
+            if info[3] or info[4]:  # offset, sizelimit
+                os.close(fd)
+                raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: /dev/{name} is a part of it")
             return Device(fd, f"/dev/{name}", bool(info[8] & _LO_FLAGS_READ_ONLY))
         os.close(fd)
     return None
