@@ -100,10 +100,33 @@ options:
       - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
       - When it is not given, V(dir) is used for a new container, and for one that is made with O(clone_from) what its source has.
       - Not together with O(template=none), which makes no root filesystem.
+      - What the host lacks for one, in its kernel or among its programs, is named in check mode too.
     type: str
     choices:
       dir: A plain directory.
       overlayfs: A directory below an overlay that takes the changes.
+      btrfs: A subvolume, where O(lxc_path) is on a btrfs.
+      loop: A filesystem in an image file. The host needs the program that makes it, as C(mkfs.ext4), for that only.
+      lvm: A logical volume. Not supported by this version yet.
+      zfs: A dataset. Not supported by this version yet.
+      aufs: What V(overlayfs) is, on a kernel that has aufs.
+      best: V(btrfs) where O(lxc_path) is on one, else V(dir). Any is right for a container that exists.
+  size:
+    description:
+      - How much the root filesystem may hold, as C(512M) or C(2G), in steps of 1024. A number alone is bytes.
+      - With O(backing_store=loop) it is the size of the image, 1 GiB when it is not given. It takes room only as it is filled. The
+        image of a container that exists grows, while it runs too. It is an error when it is larger already, as it cannot shrink.
+      - With O(backing_store=btrfs) it is the limit of the subvolume's quota group, and none when it is not given. It can be changed in both
+        directions, while the container runs too. The first limit enables quotas for the whole btrfs, which makes it slower.
+      - Any other backing store has no size, and says what is missing.
+    type: str
+    aliases: [fs_size]
+  fs_type:
+    description:
+      - The filesystem in the image of a new container, with O(backing_store=loop). V(ext4) when it is not given.
+      - It is for a container that is made, and compared with nothing afterwards.
+    type: str
+    choices: [ext4, ext3, ext2, xfs, btrfs]
   directory:
     description:
       - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
@@ -403,6 +426,14 @@ EXAMPLES = r"""
     template: busybox
     network: []
 
+- name: A root filesystem of its own size; with another size later the image grows, and nothing has to stop
+  hostkit.lxc.lxc_container:
+    name: db
+    template: debian
+    backing_store: loop
+    fs_type: xfs
+    size: 8G
+
 - name: Limits, a directory of the host and start with the host; restart it if it cannot go live
   hostkit.lxc.lxc_container:
     name: web
@@ -570,6 +601,13 @@ from typing import Any
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 
+_STORAGE: dict[str, Any] = {
+    "backing_store": {"type": "str", "choices": ["dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best"]},
+    "directory": {"type": "path"},
+    "size": {"type": "str", "aliases": ["fs_size"]},
+    "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
+}
+
 
 def argument_spec() -> dict[str, Any]:
     """As documented above; nothing that describes a container has a default."""
@@ -611,8 +649,7 @@ def argument_spec() -> dict[str, Any]:
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
         "template_options": {"type": "raw"},
         "clone_snapshot": {"type": "bool"},
-        "backing_store": {"type": "str", "choices": ["dir", "overlayfs"]},
-        "directory": {"type": "path"},
+        **_STORAGE,
         "config": {"type": "raw"},
         "container_config": {"type": "list", "elements": "str"},
         "network": {"type": "list", "elements": "dict", "options": network},

@@ -32,53 +32,53 @@ def kernel() -> tuple[object, ...]:
         addresses,
         beneath,
         bound,
+        btrfs,
         cgroup_bpf,
         cgroupfs,
         command,
         credentials,
         filelock,
         inherited,
+        inodeflags,
         inotify,
         interfaces,
         libc,
+        loop,
         mount,
         mount_old,
         mount_options,
         mountinfo,
         namespace,
-        netlink,
-        process,
-        processusage,
     )
 
     return (
         addresses,
         beneath,
         bound,
+        btrfs,
         cgroup_bpf,
         cgroupfs,
         command,
         credentials,
         filelock,
         inherited,
+        inodeflags,
         inotify,
         interfaces,
         libc,
+        loop,
         mount,
         mount_old,
         mount_options,
         mountinfo,
         namespace,
-        netlink,
-        process,
-        processusage,
     )
 
 
-def kernel_rename() -> tuple[object, ...]:
-    from .kernel import rename, rtmessage, sockets, systemd, tree, tty, usage
+def kernel_netlink() -> tuple[object, ...]:
+    from .kernel import netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
 
-    return rename, rtmessage, sockets, systemd, tree, tty, usage
+    return netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -337,10 +337,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import backends, base, copy, overlayfs
+    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
     from .storage import dir as dir_
 
-    return backends, base, copy, dir_, overlayfs
+    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
 
 
 def template() -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, tree
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import inodeflags, libc, mount, tree
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.copy import copy
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.dir import Dir
@@ -268,18 +268,54 @@ def test_a_mount_that_comes_while_it_is_removed_is_not_entered(
     assert (tmp_path / "host/file").read_text() == "precious"
 
 
-def test_an_immutable_file_is_named(source: paths.Container) -> None:
-    import fcntl
-    import struct
-
-    fd = os.open(f"{source.rootfs}/etc/issue", os.O_RDONLY)
+def flags_of(path: Path) -> int:
+    fd = os.open(path, os.O_RDONLY)
     try:
-        fcntl.ioctl(fd, 0x40086602, struct.pack("l", 0x10))  # FS_IOC_SETFLAGS, FS_IMMUTABLE_FL
+        return inodeflags.get(fd)
+    finally:
+        os.close(fd)
+
+
+def give(path: Path, flags: int) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        inodeflags.put(fd, inodeflags.get(fd) | flags)
     except OSError:
         pytest.skip("this file system has no immutable files")
-    try:
-        with pytest.raises(OSError, match="rootfs/etc/issue"):
-            tree.remove(source.rootfs)
     finally:
-        fcntl.ioctl(fd, 0x40086602, struct.pack("l", 0))
         os.close(fd)
+
+
+def test_no_flag_keeps_a_container_from_being_removed(source: paths.Container) -> None:
+    """A container can set them; the host's root wins."""
+    root = Path(source.rootfs)
+    (root / "log").mkdir()
+    (root / "log/messages").write_text("x")
+    give(root / "etc/issue", inodeflags.FS_IMMUTABLE_FL)
+    give(root / "su", inodeflags.FS_APPEND_FL)
+    for directory in ("log", "etc"):
+        give(root / directory, inodeflags.FS_APPEND_FL | inodeflags.FS_IMMUTABLE_FL)
+    (root / "victim").symlink_to("/etc/hostname")
+    tree.remove(source.rootfs)
+    assert not root.exists() and os.path.exists("/etc/hostname")
+
+
+def test_flags_are_copied(source: paths.Container, target: paths.Container) -> None:
+    root = Path(source.rootfs)
+    (root / "log/deep").mkdir(parents=True)
+    given = {
+        "etc/issue": inodeflags.FS_IMMUTABLE_FL,
+        "su": inodeflags.FS_APPEND_FL | inodeflags.FS_NODUMP_FL,
+        "log": inodeflags.FS_IMMUTABLE_FL,
+        "log/deep": inodeflags.FS_APPEND_FL | inodeflags.FS_NOATIME_FL,
+    }
+    for path, flags in reversed(given.items()):
+        give(root / path, flags)
+    copy(Dir(f"dir:{source.rootfs}"), Dir(Dir.create(target, {})), target.rootfs)
+    mask = inodeflags._CARRIED
+    try:
+        assert {path: flags_of(Path(target.rootfs, path)) & mask for path in given} == given
+        assert flags_of(Path(target.rootfs, "etc")) & mask == 0
+    finally:
+        tree.remove(source.rootfs)
+        tree.remove(target.rootfs)

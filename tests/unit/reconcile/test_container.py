@@ -129,6 +129,7 @@ AT = "/nowhere/p1/rootfs"
         ({"backing_store": "overlayfs"}, f"overlayfs:{AT}:/nowhere/p1/delta0"),
         ({"backing_options": {"directory": "/srv/x"}}, "dir:/srv/x/"),
         ({}, "btrfs:/x"),
+        ({"backing_store": "best"}, "loop:/x"),
     ],
 )
 def test_a_root_that_is_where_it_is_asked_for(said, rootfs):
@@ -157,6 +158,41 @@ def test_a_root_that_is_elsewhere_is_an_error_that_says_where(state, said, rootf
         container.plan(Desired(WHERE, state, template="busybox", **said), Observed("defined", "STOPPED", rootfs=rootfs), Recorder())
     assert (caught.value.option, caught.value.expected) == (option, expected)
     assert "Nothing moves" in caught.value.hint
+
+
+def sized(rootfs, size, wanted="2G", state="started"):
+    said = Desired(WHERE, state, backing_options={"size": wanted})
+    verbs = Recorder()
+    plan = container.plan(said, Observed("defined", "STOPPED", rootfs=rootfs, size=size), verbs)
+    for change in plan.changes:
+        change.apply()
+    return plan, verbs.calls
+
+
+@pytest.mark.parametrize(("rootfs", "size"), [("loop:/x", 1 << 30), ("btrfs:/x", 1 << 30), ("btrfs:/x", 4 << 30), ("btrfs:/x", None)])
+def test_a_root_gets_another_size_before_it_starts(rootfs, size):
+    plan, calls = sized(rootfs, size)
+    assert calls == ["resize", "start"] and plan.changes[0].describe == "resize p1 to 2G"
+    assert (plan.changes[0].field, plan.changes[0].after) == ("size", "2G")
+
+
+@pytest.mark.parametrize("rootfs", ["loop:/x", "btrfs:/x"])
+def test_a_root_that_has_its_size(rootfs):
+    assert sized(rootfs, 2 << 30, state="stopped")[0].changes == []
+
+
+@pytest.mark.parametrize(
+    ("rootfs", "size", "kind", "text"),
+    [
+        ("loop:/x", 3 << 30, errors.BadValue, "at least 3G, which it has: the file system in an image does not shrink"),
+        ("dir:/x", None, errors.Unsupported, "The backing store dir has no size below /nowhere"),
+        ("overlay:/x:/y", None, errors.Unsupported, "The backing store overlayfs has no size below /nowhere"),
+        ("", None, errors.BadValue, "none, as p1 exists without a root filesystem"),
+    ],
+)
+def test_a_size_that_a_root_cannot_have(rootfs, size, kind, text):
+    with pytest.raises(kind, match=text):
+        sized(rootfs, size)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,10 @@ def test_bad_names_are_refused(name):
         ({"directory": "/a/../b"}, "absolute"),
         ({"template": "none", "backing_store": "dir"}, "none makes no root filesystem"),
         ({"template": "none", "directory": "/x"}, "none makes no root filesystem"),
+        ({"template": "none", "size": "1G"}, "none makes no root filesystem"),
+        ({"template": "debian", "size": "1Q"}, "for size: expected a number of bytes"),
+        ({"template": "debian", "fs_type": "ext4 -O x"}, "for fs_type: expected one of ext4"),
+        ({"template": "debian", "backing_store": "btrfs", "fs_type": "xfs"}, "for fs_type: expected backing_store loop"),
         ({"template": "debian", "backing_store": "overlayfs", "directory": "/x"}, "for directory: expected backing_store dir"),
         ({"name": []}, "at least one"),
     ],
@@ -63,6 +67,11 @@ def test_bad_names_are_refused(name):
 def test_what_cannot_be_meant_is_refused(params, said):
     with pytest.raises(errors.BadValue, match=said):
         wanted(**params)
+
+
+def test_a_size_is_an_option_of_the_backing_store():
+    [one] = desired({"name": ["a"], "size": "2G", "fs_type": "xfs", "backing_store": "loop"}, "/nowhere")
+    assert one.backing_options == {"size": "2G", "fs_type": "xfs"} and one.says_storage
 
 
 def test_a_directory_cannot_be_shared():

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, Unsupported
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount, mountinfo
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.aufs import Aufs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.dir import Dir
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.overlayfs import Overlayfs
 
 
-@pytest.mark.parametrize("kind", ["dir", "none", "best"])
+@pytest.mark.parametrize("kind", ["dir", "none"])
 def test_dir_by_name(kind: str) -> None:
     assert backends.by_name(kind) is Dir
 
@@ -26,7 +28,7 @@ def test_overlay_by_name(kind: str) -> None:
     assert backends.by_name(kind) is Overlayfs
 
 
-@pytest.mark.parametrize("kind", ["btrfs", "lvm", "zfs", "loop", "aufs", "nbd", "rbd"])
+@pytest.mark.parametrize("kind", ["lvm", "zfs", "nbd", "rbd"])
 def test_what_is_not_there_yet_is_named(kind: str) -> None:
     with pytest.raises(Unsupported, match=kind):
         backends.by_name(kind)
@@ -34,7 +36,9 @@ def test_what_is_not_there_yet_is_named(kind: str) -> None:
         backends.preload(f"{kind}:/dev/x")
 
 
-@pytest.mark.parametrize("text", ["", "relative/path", "dir:relative", "overlay:/only", "overlay:/a:b", "overlay:/a,b:/c"])
+@pytest.mark.parametrize(
+    "text", ["", "relative/path", "dir:relative", "overlay:/only", "overlay:/a:b", "overlay:/a,b:/c", "loop:x", "btrfs:x", "aufs:/a"]
+)
 def test_texts_that_mean_nothing(text: str) -> None:
     with pytest.raises(BadValue):
         backends.for_rootfs(text)
@@ -117,8 +121,8 @@ def test_dir_in_a_place_of_its_own(tmp_path: Path) -> None:
     for place in ("relative", "/a/../b", "/a:b", "/a\nb"):
         with pytest.raises(BadValue):
             Dir.create(one, {"directory": place})
-    with pytest.raises(BadValue, match="size"):
-        Dir.create(one, {"size": "1G"})
+    with pytest.raises(BadValue, match="fs_type"):
+        Dir.create(one, {"fs_type": "ext4"})
 
 
 def test_dir_is_not_made_through_a_link(tmp_path: Path) -> None:
@@ -126,3 +130,36 @@ def test_dir_is_not_made_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("victim")
     with pytest.raises(FileExistsError):
         Dir.create(paths.container("one", str(tmp_path)), {"directory": f"{tmp_path}/link"})
+
+
+@pytest.mark.parametrize("kind", ["dir", "overlayfs"])
+def test_a_directory_has_no_size_and_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    where = mountinfo.Mount(1, 0, "8:1", "/", "/srv", "rw", (), "ext4", "/dev/sda1", "rw")
+    seen = {
+        "/srv is tmpfs, which has no project quota": where._replace(fstype="tmpfs"),
+        "/srv is mounted without prjquota": where,
+        "project quotas are not supported yet": where._replace(super_options="rw,prjquota"),
+    }
+    for text, found in seen.items():
+        monkeypatch.setattr(mountinfo, "of_path", lambda path, found=found: found)
+        with pytest.raises(Unsupported, match=f"{kind} has no size below .*: {text}"):
+            backends.by_name(kind).create(paths.container("one", str(tmp_path)), {"size": "1G"})
+    assert os.listdir(tmp_path) == []
+
+
+def test_aufs_texts_and_a_kernel_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Aufs("aufs:/p/a/rootfs:/p/b/delta0")
+    assert (store.lower, store.upper) == ("/p/a/rootfs", "/p/b/delta0") == (backends.directory(store.rootfs_path), store.upper)
+    monkeypatch.setattr(mount, "knows_fs", lambda name: False)
+    for act in (lambda: Aufs.place(paths.container("one", str(tmp_path)), {}), lambda: backends.preload(store.rootfs_path)):
+        with pytest.raises(Unsupported, match="kernel has no aufs") as caught:
+            act()
+        assert "overlayfs" in caught.value.hint
+
+
+def test_the_exact_mount_call_of_aufs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(mount, "knows_fs", lambda name: True)
+    monkeypatch.setattr(mount, "mount", lambda *args: calls.append(args))
+    Aufs("aufs:/low:/up").mount("/target", "diropq=w")
+    assert calls == [("none", "/target", "aufs", 0, "br=/up=rw:/low=ro,xino=/dev/shm/aufs.xino,diropq=w")]

@@ -123,6 +123,8 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "capset": (ctypes.c_void_p, ctypes.c_void_p),
     "inotify_init1": (_INT,),
     "inotify_add_watch": (_INT, _TEXT, ctypes.c_uint32),
+    "syncfs": (_INT,),
+    "fstatfs": (_INT, ctypes.c_void_p),
 }
 
 _bound: dict[str, Any] = {}
@@ -208,6 +210,13 @@ def syscall(subject: object, name: str, *args: Any) -> int:
     return result
 
 
+def ioctl_number(direction: str, group: int, number: int, size: int) -> int:
+    """_IOR ("r"), _IOW ("w"), _IOWR ("rw") of asm/ioctl.h; PowerPC has its own."""
+    reads, writes, shift = (2, 4, 29) if machine().startswith("ppc") else (2, 1, 30)
+    bits = (reads if "r" in direction else 0) | (writes if "w" in direction else 0)
+    return bits << shift | size << 16 | group << 8 | number
+
+
 def malloc_trim() -> None:
     """Give free memory back to the kernel (malloc_trim(3)); a C library without that call keeps it."""
     try:
@@ -234,6 +243,18 @@ def prctl(op: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
 def personality(persona: int) -> int:
     """personality(2); returns the one before. 0xffffffff only asks."""
     return call(f"personality {persona:#x}", "personality", persona)
+
+
+def syncfs(fd: int) -> None:
+    """syncfs(2); from Linux 5.8 on what could not be written since the descriptor was opened is an error."""
+    call(fd, "syncfs", fd)
+
+
+def fstatfs_type(fd: int) -> int:
+    """f_type of fstatfs(2): the magic number of the file system."""
+    buffer = ctypes.create_string_buffer(256)
+    call(fd, "fstatfs", fd, buffer)
+    return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF
 
 
 def pivot_root(new: str, old: str) -> None:

@@ -37,7 +37,8 @@ __all__ = [
     "MOUNT_ATTR__ATIME", "MOUNT_ATTR_IDMAP", "MOUNT_ATTR_NOATIME", "MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODIRATIME", "MOUNT_ATTR_NOEXEC",
     "MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSYMFOLLOW", "MOUNT_ATTR_RDONLY", "MOUNT_ATTR_RELATIME", "MOUNT_ATTR_STRICTATIME",
     "RESOLVE_BENEATH", "RESOLVE_CACHED", "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_SYMLINKS", "RESOLVE_NO_XDEV",
-    "attach", "bind", "discard", "has_new_api", "mount", "new_fs", "open_tree", "openat2", "parse_options", "remount", "set_attr", "umount",
+    "attach", "bind", "discard", "has_new_api", "knows_fs", "mount", "new_fs", "open_tree",
+    "openat2", "parse_options", "remount", "set_attr", "umount",
 ]  # fmt: skip
 
 RESOLVE_NO_XDEV = 0x01
@@ -130,6 +131,18 @@ def new_fs(fstype: str, options: Mapping[str, Optional[str]], attrs: int = 0, so
         return libc.syscall(source or fstype, "fsmount", context_fd, _FSMOUNT_CLOEXEC, attrs)
     finally:
         os.close(context_fd)
+
+
+def knows_fs(fstype: str) -> bool:
+    """Whether the kernel has this file system; fsopen(2) loads its module, and before Linux 5.2 only what is loaded counts."""
+    with open("/proc/filesystems", encoding="ascii") as file:
+        if any(line.split()[-1:] == [fstype] for line in file):
+            return True
+    try:
+        os.close(libc.syscall(fstype, "fsopen", fstype.encode(), _FSOPEN_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _configure(context_fd: int, subject: str, command: int, key: Optional[str], value: Optional[str]) -> None:

@@ -59,6 +59,19 @@ def read(pid: Union[int, str] = "self") -> list[Mount]:
     return parse(text(pid).splitlines())
 
 
+def of_path(path: str) -> Mount:
+    """The mount that a path is on, in our namespace; of one that does not exist, that of the nearest directory above it."""
+    found = read()
+    place = os.path.realpath(path)
+    while True:
+        here = [one for one in found if one.target == place]
+        if here:
+            return here[-1]  # the last one lies on top
+        if place == "/":  # a root that is no mount point, as chroot(2) leaves it
+            return Mount(0, 0, "", "/", "/", "", (), "unknown", "", "")
+        place = os.path.dirname(place)
+
+
 def of_type(mounts: bytes, beginning: str) -> list[Mount]:
     """Of a file's text only those whose type begins so, which is quicker than all of them; a blank in a name is escaped."""
     wanted = b" - " + beginning.encode()

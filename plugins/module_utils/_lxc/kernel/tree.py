@@ -16,20 +16,32 @@ _RESOLVE = mount.RESOLVE_NO_XDEV | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_BEN
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def copy(source: str, target: str) -> None:
-    """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes.
+def copy(source: str, target: str, whole: bool = False) -> None:
+    """The contents of one directory into another: owners, times, hard links, sparse files, device nodes, extended attributes, flags.
 
     ACLs and capabilities are among those. By cp of GNU coreutils, by reflink where the file system has it, and not into other file
-    systems that are mounted below. When we are killed cp goes too: it must not go on to write into what is cleaned up meanwhile.
+    systems that are mounted below; nor into subvolumes, which cp takes for such, but with `whole`, for a source that nothing is mounted
+    below. When we are killed cp goes too: it must not go on to write into what is cleaned up meanwhile.
     """
-    from . import command
+    from . import command, inodeflags
 
     preserved = "--preserve=mode,ownership,timestamps,links,xattr"
-    argv = ["cp", "-R", "-P", "-x", "-T", preserved, "--sparse=auto", "--reflink=auto", "--", f"{source}/.", target]
+    within = [] if whole else ["-x"]
+    argv = ["cp", "-R", "-P", *within, "-T", preserved, "--sparse=auto", "--reflink=auto", "--", f"{source}/.", target]
     setpriv = command.which("setpriv")
     result = command.run([setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv)
     if result.rc:
         raise OSError(errno.EIO, f"cp: {result.stderr.strip()[-300:] or f'exit status {result.rc}'}", source)
+    inodeflags.carry(source, target)
+
+
+def copy_attributes(source: str, target: str) -> None:
+    """Of one directory to another, without what is in it: owner, mode, extended attributes, times."""
+    import shutil
+
+    found = os.stat(source)
+    os.chown(target, found.st_uid, found.st_gid)
+    shutil.copystat(source, target)
 
 
 def mounts_below(path: str) -> list[str]:
@@ -103,7 +115,7 @@ def _empty(directory_fd: int, path: str) -> None:
 
 
 def _unlink(directory_fd: int, name: str) -> bool:
-    """False for a directory: EPERM by POSIX, EISDIR by Linux. EPERM is an immutable file's too."""
+    """False for a directory: EPERM by POSIX, EISDIR by Linux. EPERM is an immutable file's too, which no container can keep us off with."""
     try:
         os.unlink(name, dir_fd=directory_fd)
     except FileNotFoundError:
@@ -111,8 +123,16 @@ def _unlink(directory_fd: int, name: str) -> bool:
     except (IsADirectoryError, PermissionError):
         if stat.S_ISDIR(os.lstat(name, dir_fd=directory_fd).st_mode):
             return False
-        raise
+        if not _unlock(directory_fd, name):
+            raise
+        os.unlink(name, dir_fd=directory_fd)
     return True
+
+
+def _unlock(directory_fd: int, name: str) -> bool:
+    from . import inodeflags
+
+    return inodeflags.unlock(directory_fd, name)
 
 
 def _rmdir(directory_fd: int, name: str) -> None:
@@ -120,6 +140,10 @@ def _rmdir(directory_fd: int, name: str) -> None:
         os.rmdir(name, dir_fd=directory_fd)
     except FileNotFoundError:
         pass
+    except PermissionError:
+        if not _unlock(directory_fd, name):
+            raise
+        os.rmdir(name, dir_fd=directory_fd)
 
 
 def _identity(fd: int) -> tuple[int, int]:

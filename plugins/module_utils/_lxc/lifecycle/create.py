@@ -78,7 +78,7 @@ def foresee(request: CreateRequest) -> str:
 
 
 def _storage(request: CreateRequest) -> tuple[type[base.Backend], dict[str, object]]:
-    backend = backends.by_name(request.backing_store)
+    backend = backends.by_name(request.backing_store, request.container.lxc_path)
     return backend, hostconf.storage_defaults(backend.kind, request.backing_options)
 
 

@@ -74,11 +74,15 @@ def _own_values(one: Container) -> dict[str, object]:
 
 
 def backing_store(rootfs: str) -> str:
-    """The backend's name from the prefix of `lxc.rootfs.path`; a bare path is a directory."""
+    """The backend's name, none where there is no root filesystem."""
     prefix, colon, _path = rootfs.partition(":")
     if not rootfs:
         return "none"
-    return {"overlay": "overlayfs"}.get(prefix, prefix) if colon and "/" not in prefix else "dir"
+    if colon and "/" not in prefix:
+        return {"overlay": "overlayfs"}.get(prefix, prefix)
+    from ..storage import backends
+
+    return backends.kind_of(rootfs)
 
 
 def usage(one: Container, asker: Ask = ask) -> dict[str, object]:

@@ -70,7 +70,8 @@ def rootfs_path(one: Container, running: bool, asker: Ask = ask) -> str:
 
 
 def _plain(path: str) -> str:
-    return path[4:] if path.startswith("dir:") else path
+    """A subvolume of btrfs is a directory as well."""
+    return path.removeprefix("dir:").removeprefix("btrfs:")
 
 
 def addresses(pid: int) -> dict[str, object]:

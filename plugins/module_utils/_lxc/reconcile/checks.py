@@ -52,11 +52,15 @@ def check(params: Mapping[str, Any]) -> None:
 
 def _storage(params: Mapping[str, Any]) -> None:
     """Options that do not go together, on a container that exists too: there they would mean as little."""
-    for option in ("backing_store", "directory"):
+    for option in ("backing_store", "directory", "size", "fs_type"):
         if option in params and params.get("template") == "none":
             raise BadValue(option, params[option], "another template with it: none makes no root filesystem", _WHERE)
     if "directory" in params and params.get("backing_store", "dir") != "dir":
         raise BadValue("directory", params["directory"], f"backing_store dir with it, not {params['backing_store']}")
+    if "size" in params or "fs_type" in params:
+        from ..storage import size
+
+        size.check(params.get("size"), params.get("fs_type"), params.get("backing_store"))
 
 
 def check_condition(condition: str) -> None:
@@ -91,12 +95,13 @@ def template_options(value: Any) -> None:
 
 
 def backing_options(params: Mapping[str, Any], name: str, several: bool) -> dict[str, str]:
+    found = {option: params[option] for option in ("size", "fs_type") if option in params}
     if "directory" not in params:
-        return {}
+        return found
     directory = params["directory"]
     if not directory.startswith("/") or "\n" in directory or "\0" in directory or ".." in directory.split("/"):
         raise BadValue("directory", directory, "an absolute path without .. in it")
-    return {"directory": for_one("directory", directory, name, several)}
+    return {**found, "directory": for_one("directory", directory, name, several)}
 
 
 def for_one(option: str, value: str, name: str, several: bool) -> str:

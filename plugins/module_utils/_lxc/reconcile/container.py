@@ -22,15 +22,15 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         from .moves import creation
 
         return creation(desired, observed, verbs)
-    if observed.rootfs is not None:
-        from .origin import check_storage
-
-        check_storage(desired, observed.rootfs)
     base = Plan()
     if desired.says_config:
         from .settled import plan_config
 
         base = plan_config(desired, observed, verbs)
+    if observed.rootfs is not None:
+        from .moves import storage
+
+        base = storage(base, desired, observed, verbs)
     if not RUN[desired.state].get(observed.state) and not (base.pending_restart and desired.restart_if_needed):
         return base
     from .moves import running

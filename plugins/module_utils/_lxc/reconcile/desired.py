@@ -54,9 +54,8 @@ class Desired(NamedTuple):
 class Observed(NamedTuple):
     """`existence` is absent, half-made or defined; `state` is LXC's word, STOPPED when nothing runs.
 
-    `text` is the config file, read only when the task says something about it; `running` holds what the monitor
-    says of the keys that the task says something about. `template` and `rootfs` are what it was made from and where its
-    root is, for a task that says them; None: not asked.
+    `text` is the config file, read only when the task says something about it; `running` holds what the monitor says of the
+    keys of which it does. `template`, `rootfs`, `size`: what it was made from, where its root is and how many bytes that may hold.
     """
 
     existence: str
@@ -66,7 +65,8 @@ class Observed(NamedTuple):
     snapshots: tuple[str, ...] = ()
     clones: tuple[str, ...] = ()
     template: str = ""
-    rootfs: str | None = None
+    rootfs: str | None = None  # not asked
+    size: int | None = None
 
     @property
     def runs(self) -> bool:

@@ -94,6 +94,19 @@ class Effects:
             replace(one.config, text)
         return Outcome(parser.parse(text, one.config, []).warnings, was_so=text == before)
 
+    def resize(self, desired: Desired) -> Outcome:
+        from ..lifecycle import lock
+        from ..storage import backends, size
+        from .origin import rootfs_path
+
+        one = desired.container
+        with lock.hold(one, "resize it", LOCK_TIMEOUT):
+            try:
+                backends.for_rootfs(rootfs_path(one)).resize(size.parse(desired.backing_options["size"]))
+            except OSError as error:
+                raise StepError.from_os("storage", "Resize", str(error.filename or one.directory), error) from error
+        return Outcome()
+
     def start(self, desired: Desired) -> Outcome:
         from .. import runtime
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ..errors import BadValue
 from .desired import Desired, Observed
 from .plan import Change
 from .verbs import RUN, Plan, Verbs
@@ -34,6 +35,35 @@ def _making(desired: Desired) -> str:
     source, is_snapshot = desired.clone
     shown = source.name if source.lxc_path == desired.container.lxc_path else source.directory
     return f"make {name} as a {'snapshot' if is_snapshot else 'clone'} of {shown}"
+
+
+def storage(base: Plan, desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+    """Raise where its root is kept otherwise than the task asks for, and append what can be changed of it."""
+    from .origin import check_storage
+
+    check_storage(desired, observed.rootfs or "")
+    if "size" not in desired.backing_options:
+        return base
+    return base._replace(before=(*base.before, *_resizing(desired, observed, verbs)))
+
+
+def _resizing(desired: Desired, observed: Observed, verbs: Verbs) -> list[Change]:
+    """Another size for the root of a container that exists, whether it runs or not. Raises what its backing store cannot do."""
+    from ..storage import backends, size
+
+    rootfs = observed.rootfs or ""
+    wanted = size.parse(desired.backing_options["size"])
+    kind = backends.kind_of(rootfs)
+    if kind not in ("btrfs", "loop"):
+        raise size.no_quota(kind, desired.container.lxc_path)
+    if observed.size == wanted:
+        return []
+    if kind == "loop" and observed.size is not None and wanted < observed.size:
+        expected = f"at least {size.words(observed.size)}, which it has: the file system in an image does not shrink"
+        raise BadValue("size", desired.backing_options["size"], expected)
+    before = None if observed.size is None else size.words(observed.size)
+    words = f"resize {desired.container.name} to {size.words(wanted)}"
+    return [Change("size", before, size.words(wanted), words, partial(verbs.resize, desired))]
 
 
 def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:

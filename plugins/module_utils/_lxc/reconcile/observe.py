@@ -26,9 +26,9 @@ def observe(desired: Desired) -> Observed:
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
     if existence == "defined" and desired.says_storage:
-        from .origin import rootfs_path
+        from .origin import storage
 
-        observed = observed._replace(rootfs=rootfs_path(one))
+        observed = storage(desired, observed)
     if existence != "defined" or not desired.says_config:
         return observed
     from .observe_config import read_config, running_items

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 
 from ..config import parser
-from ..errors import BadValue
+from ..errors import BadValue, StepError, Unsupported
 from ..paths import Container
 from ..storage import backends
-from .desired import Desired
+from .desired import Desired, Observed
 
 _HINT = "Nothing moves the root filesystem of a container that exists: leave the option out, or remove the container to have it made anew"
 
@@ -25,12 +25,30 @@ def rootfs_path(one: Container) -> str:
     return parser.load(one.config, []).rootfs_path
 
 
+def storage(desired: Desired, observed: Observed) -> Observed:
+    """With where its root is, and how many bytes that may hold if the task says a size."""
+    rootfs = rootfs_path(desired.container)
+    return observed._replace(rootfs=rootfs, size=_size(rootfs) if rootfs and "size" in desired.backing_options else None)
+
+
+def _size(rootfs: str) -> int | None:
+    """A backing store that is not supported says so where it is asked to do something."""
+    try:
+        return backends.for_rootfs(rootfs).size()
+    except Unsupported:
+        return None
+    except OSError as error:
+        raise StepError.from_os("storage", "Measure", rootfs, error) from error
+
+
 def check_storage(desired: Desired, rootfs: str) -> None:
     """Raise BadValue where backing_store or directory ask for something else."""
     kind = backends.kind_of(rootfs) if rootfs else "none"
     directory = desired.backing_options.get("directory")
-    if desired.backing_store and desired.backing_store != kind:
+    if desired.backing_store not in (None, "best", kind):
         raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
+    if "size" in desired.backing_options and not rootfs:
+        raise BadValue("size", desired.backing_options["size"], _there(desired, kind, rootfs), _HINT)
     if directory and (kind != "dir" or os.path.normpath(directory) != os.path.normpath(backends.directory(rootfs))):
         raise BadValue("directory", directory, _there(desired, backends.directory(rootfs) if kind == "dir" else "none", rootfs), _HINT)
 

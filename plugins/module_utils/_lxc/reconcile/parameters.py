@@ -19,8 +19,8 @@ CONFIG_OPTIONS = (
 )  # fmt: skip
 # Options whose values are looked at before anything is done; what most tasks say needs no look.
 CHECKED = (
-    "template_options", "backing_store", "directory", "stop_timeout", "wait_for", "wait_timeout", "clone_name", "clone_from",
-    "clone_snapshot", "container_command",
+    "template_options", "backing_store", "directory", "size", "fs_type", "stop_timeout", "wait_for", "wait_timeout", "clone_name",
+    "clone_from", "clone_snapshot", "container_command",
 )  # fmt: skip
 
 

@@ -8,19 +8,23 @@ The imports are literal and lazy: what is imported under a computed name is not 
 
 from __future__ import annotations
 
+import os
+import stat
+
 from ..errors import BadValue, Unsupported
 from .base import Backend
 
 # The backends of LXC that are not made yet.
-_ABSENT = ("btrfs", "lvm", "zfs", "loop", "aufs", "nbd", "rbd")
+_ABSENT = ("lvm", "zfs", "nbd", "rbd")
 # lxc-create(1) calls the plain directory "none" too; LXC 2.1 renamed overlayfs to overlay.
-_ALIASES = {"none": "dir", "overlay": "overlayfs", "best": "dir"}
-NAMES = ("dir", "overlayfs", "best", *_ABSENT[:5])
+_ALIASES = {"none": "dir", "overlay": "overlayfs"}
+NAMES = ("dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best")
+_SUBVOLUME_INODE = 256
 
 
-def by_name(kind: str) -> type[Backend]:
-    """The class for a backing store's name."""
-    name = _ALIASES.get(kind, kind)
+def by_name(kind: str, lxc_path: str = "/") -> type[Backend]:
+    """The class for a backing store's name; `best` is what suits the lxcpath."""
+    name = _best(lxc_path) if kind == "best" else _ALIASES.get(kind, kind)
     if name == "dir":
         from .dir import Dir
 
@@ -29,17 +33,50 @@ def by_name(kind: str) -> type[Backend]:
         from .overlayfs import Overlayfs
 
         return Overlayfs
+    if name == "btrfs":
+        from .btrfs import Btrfs
+
+        return Btrfs
+    if name == "loop":
+        from .loop import Loop
+
+        return Loop
+    if name == "aufs":
+        from .aufs import Aufs
+
+        return Aufs
     if name in _ABSENT:
-        raise Unsupported(f"The backing store {kind} is not supported yet", hint="Use dir or overlayfs")
+        raise Unsupported(f"The backing store {kind} is not supported yet", hint="Use dir, overlayfs, btrfs or loop")
     raise BadValue("backing_store", kind, f"one of {', '.join(NAMES)}")
 
 
+def _best(lxc_path: str) -> str:
+    """LXC tries btrfs, zfs, lvm and dir in this order."""
+    from .btrfs import can_hold
+
+    return "btrfs" if can_hold(lxc_path) else "dir"
+
+
 def kind_of(rootfs_path: str) -> str:
-    """The backend's name for a text of `lxc.rootfs.path`. One without a prefix is a directory, or a device or image."""
+    """The backend's name for a text of `lxc.rootfs.path`. Of one without a prefix, as LXC 1.0 wrote it, what stands there tells."""
     prefix, colon, _rest = rootfs_path.partition(":")
-    if colon and (prefix in _ALIASES or prefix in ("dir", "overlayfs", *_ABSENT)):
+    if colon and (prefix in _ALIASES or prefix in (*NAMES[:-1], *_ABSENT)):
         return _ALIASES.get(prefix, prefix)
-    return "dir"
+    try:
+        found = os.stat(rootfs_path if rootfs_path.startswith("/") else "/")
+    except OSError:
+        return "dir"
+    if stat.S_ISBLK(found.st_mode):
+        return "lvm"
+    if stat.S_ISREG(found.st_mode):
+        return "loop"
+    return "btrfs" if found.st_ino == _SUBVOLUME_INODE and _is_subvolume(rootfs_path) else "dir"
+
+
+def _is_subvolume(path: str) -> bool:
+    from ..kernel.btrfs import is_subvolume
+
+    return is_subvolume(path)
 
 
 def for_rootfs(rootfs_path: str) -> Backend:
@@ -51,8 +88,13 @@ def for_rootfs(rootfs_path: str) -> Backend:
 
 def preload(rootfs_path: str) -> None:
     """Import now what `mount` of this backend will use, and fail now if it cannot work."""
-    if rootfs_path:
-        for_rootfs(rootfs_path)
+    if not rootfs_path:
+        return
+    backend = for_rootfs(rootfs_path)
+    if backend.kind == "aufs":
+        from .aufs import Aufs
+
+        Aufs.check_host()
 
 
 def directory(rootfs_path: str) -> str:

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Optional, Protocol
 
 from ..paths import Container
 
@@ -64,6 +64,12 @@ class Backend(Protocol):
     def open_root(self) -> int:
         """The whole root, read-only, as a mount that is attached nowhere and ends with `mount.discard`: what a copy is read from.
         Nothing of it is left when we are killed."""
+
+    def size(self) -> Optional[int]:
+        """How many bytes it may hold; None where nothing says so."""
+
+    def resize(self, size: int) -> None:
+        """Another number of bytes, of a root in use too. BadValue for one that cannot be: a file system in an image does not shrink."""
 
     def snapshot(self, target: Container) -> Copied:
         """A cheap copy for another container, whose directory exists: it shares the source's blocks or files. Where `atomic` is

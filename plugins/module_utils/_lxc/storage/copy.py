@@ -29,7 +29,7 @@ def copy(source: Backend, made: Backend, place: str) -> None:
     try:
         directory = made.mount_host(place)
         try:
-            tree.copy(f"/proc/{os.getpid()}/fd/{root_fd}", directory)
+            tree.copy(f"/proc/{os.getpid()}/fd/{root_fd}", directory, whole=True)
         finally:
             made.umount(directory)
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Optional
 
 from ..errors import BadValue, StepError
 from ..kernel import libc, mount
@@ -20,7 +21,7 @@ class Dir:
 
     def __init__(self, rootfs_path: str) -> None:
         self.rootfs_path = rootfs_path
-        self._path = rootfs_path[4:] if rootfs_path.startswith("dir:") else rootfs_path
+        self._path = rootfs_path.removeprefix(f"{self.kind}:")
         if not self._path.startswith("/"):
             raise BadValue("lxc.rootfs.path", rootfs_path, "an absolute path")
 
@@ -31,6 +32,10 @@ class Dir:
     @classmethod
     def place(cls, container: Container, options: Mapping[str, object]) -> str:
         """`directory`: another place than the container's own directory, which must be empty or not there (lxc-create --dir)."""
+        if "size" in options:
+            from .size import no_quota
+
+            raise no_quota(cls.kind, container.lxc_path)
         unknown = sorted(set(options) - {"directory"})
         if unknown:
             raise BadValue("backing_store", "dir", f"a backing store that takes {', '.join(unknown)}")
@@ -75,6 +80,14 @@ class Dir:
         from ..kernel import tree
 
         tree.remove(self._path)
+
+    def size(self) -> Optional[int]:
+        return None
+
+    def resize(self, size: int) -> None:  # noqa: ARG002 - the Protocol's name
+        from .size import no_quota
+
+        raise no_quota(self.kind, self._path)
 
     def open_root(self) -> int:
         tree_fd = mount.open_tree(self._path, clone=True)

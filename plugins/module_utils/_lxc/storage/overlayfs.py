@@ -42,6 +42,10 @@ class Overlayfs:
 
     @classmethod
     def place(cls, container: Container, options: Mapping[str, object]) -> str:
+        if "size" in options:
+            from .size import no_quota
+
+            raise no_quota(cls.kind, container.lxc_path)
         if options:
             raise BadValue("backing_store", "overlayfs", f"a backing store that takes {', '.join(sorted(options))}")
         check_layer(container.directory)
@@ -71,6 +75,7 @@ class Overlayfs:
         base = f"{target.directory}/overlay"
         for place in (base, f"{base}/delta", f"{base}/work"):
             make_root_directory(place)
+        _show(lowers[0], f"{base}/delta")
         return Copied(cls._text(lowers, target), depends=True)
 
     @property
@@ -93,13 +98,18 @@ class Overlayfs:
     def umount(self, target: str) -> None:
         if target not in self.lowers:
             mount.umount(target, libc.MNT_DETACH)
+        elif self._is_new():
+            _show(target, self.upper)
 
     def mount_host(self, target: str) -> str:
         """A new container's files go into its own lower layer; what has changed already is only seen through a mount."""
-        if os.path.dirname(self.lowers[0]) == os.path.dirname(os.path.dirname(self.upper)) and not os.listdir(self.upper):
+        if self._is_new():
             return self.lowers[0]
         self.mount(target, "")
         return target
+
+    def _is_new(self) -> bool:
+        return os.path.dirname(self.lowers[0]) == os.path.dirname(os.path.dirname(self.upper)) and not os.listdir(self.upper)
 
     def directory(self) -> str:
         return self.lowers[0]
@@ -114,6 +124,14 @@ class Overlayfs:
         for lower in self.lowers:
             if os.path.dirname(lower) == home:
                 tree.remove(lower)
+
+    def size(self) -> None:
+        return None
+
+    def resize(self, size: int) -> None:  # noqa: ARG002 - the Protocol's name
+        from .size import no_quota
+
+        raise no_quota(self.kind, self.upper)
 
     def open_root(self) -> int:
         """All layers as one: the upper is the first lower one. By descriptor, which fits into fsconfig(2)'s 255 bytes."""
@@ -132,6 +150,13 @@ class Overlayfs:
         copied = self.over(self.lowers, target)
         tree.copy(self.upper, Overlayfs(copied.rootfs_path).upper)
         return copied
+
+
+def _show(lower: str, upper: str) -> None:
+    """Whose the root is, its mode and its times: of directories that are in several layers, those of the upper one are seen."""
+    from ..kernel import tree
+
+    tree.copy_attributes(lower, upper)
 
 
 def check_layer(path: str) -> None:

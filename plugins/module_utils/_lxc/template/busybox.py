@@ -53,11 +53,11 @@ case "$1" in
 esac
 """
 
+# Nothing is unmounted at its end: of the root that makes the host's file system read-only (umount(2)), and the rest goes anyway.
 _INITTAB = """::sysinit:/etc/init.d/rcS
 console::askfirst:-/bin/sh
 tty1::askfirst:-/bin/sh
 ::ctrlaltdel:/sbin/reboot
-::shutdown:/bin/umount -a -r
 """
 
 # Nobody has a password that could be typed; who reaches the console has the host's root already.
