@@ -125,11 +125,11 @@ def _way(request: CloneRequest, config: Config) -> _Way:
             raise BadValue("backing_store", request.backing_store, f"nothing, as {request.source.name} has no root filesystem")
         return _Way(None, False, None, {})
     store = backends.for_rootfs(config.rootfs_path)
-    wanted = backends.by_name(request.backing_store).kind if request.backing_store else ""
+    wanted = backends.by_name(request.backing_store, request.target.lxc_path).kind if request.backing_store else ""
     if request.snapshot and not (request.maybe and store.kind == "dir" and wanted in ("", "dir")):
         _check_snapshot(request, store, wanted)
         return _Way(store, True, None, {})
-    made = backends.by_name(request.backing_store or store.kind)
+    made = backends.by_name(request.backing_store or store.kind, request.target.lxc_path)
     return _Way(store, False, made, hostconf.storage_defaults(made.kind, request.backing_options))
 
 

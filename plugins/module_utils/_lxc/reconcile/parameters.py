@@ -29,9 +29,7 @@ def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:
     names = list(dict.fromkeys(params["name"]))
     if not names:
         raise BadValue("name", [], "at least one name")
-    containers = [container(name, lxc_path) for name in names]
-    several = len(containers) > 1
-    return [_one(params, one, several) for one in containers]
+    return [_one(params, container(name, lxc_path), len(names) > 1) for name in names]
 
 
 def _one(params: Mapping[str, Any], one: Container, several: bool) -> Desired:
