@@ -38,5 +38,5 @@ def test_what_a_path_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mountinfo, "read", lambda: mountinfo.parse(lines))
     seen = {path: mountinfo.of_path(path).fstype for path in ("/", "/srv", "/srv/not/there", "/srvx", "/srv/../nowhere")}
     assert seen == {"/": "ext4", "/srv": "btrfs", "/srv/not/there": "btrfs", "/srvx": "ext4", "/srv/../nowhere": "ext4"}
-    monkeypatch.setattr(mountinfo, "read", lambda: [])
+    monkeypatch.setattr(mountinfo, "read", list)
     assert mountinfo.of_path("/srv").fstype == "unknown"
