@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, StepError, Unsupported
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command, libc, loop, mount, mountinfo
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.copy import copy
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.dir import Dir
@@ -310,6 +311,37 @@ def test_before_linux_5_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         loop.attach(image)
     os.close(device.fd)
     monkeypatch.setattr(loop, "have_configure", True)
+
+
+def test_without_the_new_mount_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Linux 5.12."""
+    monkeypatch.setattr(mount, "new_api", False)
+    store, one, target = made(tmp_path, fs_type="xfs", size="300M"), container(tmp_path), container(tmp_path, "two")
+    root = store.mount_host(one.rootfs)
+    fill(Path(root))
+    store.umount(root)
+    wait_for_no_device(f"{tmp_path}/one/rootdev")
+    copy(store, Dir(Dir.create(target, {})), target.rootfs)
+    wait_for_no_device(f"{tmp_path}/one/rootdev")
+    store.resize(400 << 20)
+    with mounted(store, root, "ro"):
+        assert same(Path(root), Path(target.rootfs)) == "" and has(root) > 330 << 20
+    assert not [found for found in mountinfo.read() if found.target.startswith(("/run/mount-", str(tmp_path)))]
+
+
+def test_many_start_at_once_each_from_its_image(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(5)]
+    said = {"name": names, "lxc_path": str(tmp_path), "template": "busybox", "network": [], "backing_store": "loop", "size": "24M"}
+    try:
+        for state in ("started", "restarted"):
+            report = fleet.job({**said, "state": state, "stop_timeout": 5}).apply()
+            assert not report.failed, report.failed
+            assert [entry["state"] for entry in report.result["containers"]] == ["RUNNING"] * len(names)
+            devices = [loop.attached(f"{tmp_path}/{name}/rootdev") for name in names]
+            assert len({device for found in devices for device in found}) == len(names)
+    finally:
+        report = fleet.job({"name": names, "lxc_path": str(tmp_path), "state": "absent", "stop_timeout": 0}).apply()
+    assert not report.failed and os.listdir(tmp_path) == []
 
 
 def test_a_full_host_is_heard_of(tmp_path: Path) -> None:

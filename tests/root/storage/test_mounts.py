@@ -295,6 +295,8 @@ def test_no_flag_keeps_a_container_from_being_removed(source: paths.Container) -
     give(root / "su", inodeflags.FS_APPEND_FL)
     for directory in ("log", "etc"):
         give(root / directory, inodeflags.FS_APPEND_FL | inodeflags.FS_IMMUTABLE_FL)
+    (root / "empty").mkdir()
+    give(root / "empty", inodeflags.FS_IMMUTABLE_FL)
     (root / "victim").symlink_to("/etc/hostname")
     tree.remove(source.rootfs)
     assert not root.exists() and os.path.exists("/etc/hostname")

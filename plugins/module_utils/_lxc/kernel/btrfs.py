@@ -176,7 +176,6 @@ def destroy(parent_fd: int, name: str) -> None:
         return
     try:
         inside = nested(fd)
-        set_read_only(fd, False)
         for one in reversed(inside):
             _destroy_nested(fd, one)
         own = number(fd)

@@ -83,7 +83,7 @@ class Btrfs(Dir):
             os.close(parent_fd)
 
     def snapshot(self, target: Container) -> Copied:
-        """Each subvolume at one moment; those nested in it are copied after it."""
+        """Each subvolume at one moment; those nested in it are copied after it. The kernel gives the copy the limit of the original."""
         copied = Copied(f"btrfs:{target.rootfs}", depends=False)
         with Rollback() as rollback:
             source_fd = os.open(self._path, _DIRECTORY)
@@ -93,7 +93,6 @@ class Btrfs(Dir):
                 btrfs.snapshot(source_fd, target_fd, "rootfs")
                 rollback.add(Btrfs(copied.rootfs_path).destroy)
                 btrfs.snapshot_nested(source_fd, target_fd, "rootfs")
-                limit = btrfs.limit(source_fd)
             except OSError as error:
                 if error.errno == errno.EXDEV:
                     text = f"{target.lxc_path} is not on the file system of {self._path}"
@@ -103,8 +102,6 @@ class Btrfs(Dir):
                 os.close(source_fd)
                 if target_fd >= 0:
                     os.close(target_fd)
-            if limit is not None:
-                Btrfs(copied.rootfs_path).resize(limit)
             rollback.keep()
         return copied
 
