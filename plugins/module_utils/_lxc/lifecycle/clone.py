@@ -128,9 +128,21 @@ def _way(request: CloneRequest, config: Config) -> _Way:
     wanted = backends.by_name(request.backing_store, request.target.lxc_path).kind if request.backing_store else ""
     if request.snapshot and not (request.maybe and store.kind == "dir" and wanted in ("", "dir")):
         _check_snapshot(request, store, wanted)
-        return _Way(store, True, None, {})
+        if _can_share(request, store):
+            return _Way(store, True, None, {})
     made = backends.by_name(request.backing_store or store.kind, request.target.lxc_path)
     return _Way(store, False, made, hostconf.storage_defaults(made.kind, request.backing_options))
+
+
+def _can_share(request: CloneRequest, store: base.Backend) -> bool:
+    """Unsupported where it cannot, and a copy will not do."""
+    try:
+        copying.snapshot_place(store, request.target)
+    except Unsupported:
+        if not request.maybe:
+            raise
+        return False
+    return True
 
 
 def _check_snapshot(request: CloneRequest, store: base.Backend, wanted: str) -> None:
@@ -187,7 +199,7 @@ def _store(request: CloneRequest, way: _Way, marker_fd: int, log: Log) -> _Made:
 
 
 def _snapshot(request: CloneRequest, store: base.Backend, log: Log) -> Optional[_Made]:
-    """None where the backend has none, and a copy will do."""
+    """None where the backend finds that it has none, and a copy will do."""
     log(f"Taking a snapshot of {store.rootfs_path}")
     try:
         copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: store.snapshot(request.target))

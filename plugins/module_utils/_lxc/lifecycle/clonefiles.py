@@ -61,6 +61,7 @@ def _copy(path: str, target: str, moves: Moves) -> None:
                 made.write(repoint.fstab(text, moves).encode("utf-8", "surrogateescape"))
             else:
                 shutil.copyfileobj(file, made)
+            made.flush()  # a later write takes set-user-id bits away
             os.fchown(made.fileno(), found.st_uid, found.st_gid)
             os.fchmod(made.fileno(), stat.S_IMODE(found.st_mode))
 
