@@ -328,7 +328,7 @@ def test_a_container_inside_of_its_source(lxc_path: Path, in_child: Callable[...
         kept = paths.Container(f"{source.directory}/snaps", "snap0")
         clone.clone(clone.CloneRequest(source, kept, snapshot=True, maybe=True, keep_name=True, keep_mac=True), quiet)
         assert f"lxc.log.file = {kept.directory}/log\n" in Path(kept.config).read_text()
-        assert dependents.snapshots(source) == ["snap0"] and (dependents.of(source) == []) == (store == "dir")
+        assert dependents.snapshots(source) == ["snap0"]
         back = clone.CloneRequest(kept, paths.container(f"cback{store}", str(lxc_path)), keep_name=True)
         clone.clone(back, quiet)
         assert inside(back.target, lambda root: (root / "etc/hostname").read_text(), in_child) == f"c{store}\n"
