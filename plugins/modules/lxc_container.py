@@ -80,7 +80,7 @@ options:
         directory. One that exists stays as it is.
       - The copy has all of the root filesystem and of the config, with a host name and MAC addresses of its own. Paths in the config that
         lie in the directory of the source lie in its own, with the fstab, the hooks and the seccomp policy. Hooks of the kind C(clone)
-        are run. What this task says of the config is laid over it.
+        are run, but for LXC's C(clonehostname), whose work is done anyway. What this task says of the config is laid over it.
       - IP addresses and the names of the host's ends of veth pairs are the same as the source's, as C(lxc-copy) leaves them.
       - The host name is written to C(/etc/hostname) and C(/etc/hosts), and C(/etc/machine-id) is emptied, so that systemd draws another.
       - The source is neither stopped nor started. It is stopped, or frozen, or it runs and O(clone_snapshot) can take it in one moment.

@@ -20,7 +20,7 @@ from skips import pytest_make_collect_report, pytest_runtest_makereport
 
 __all__ = ["in_child", "pytest_make_collect_report", "pytest_runtest_makereport"]
 
-pytest.register_assert_rewrite("parity", "stock", "terminal")
+pytest.register_assert_rewrite("cloned", "parity", "stock", "terminal")
 
 
 @pytest.fixture

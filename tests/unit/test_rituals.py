@@ -22,7 +22,7 @@ TARGETS = Path(__file__).resolve().parents[1] / "integration/targets"
 # The files of the four steps, and those that hand their options on to one.
 RITUALS = ("ritual.yml", "creation_ritual.yml", "cell.yml", "four_steps.yml")
 # What is refused whatever it says, and what each task has: one by the play, one by the files of the four steps.
-ELSEWHERE = {"clone_name", "clone_from", "container_command", "lxc_path", "name"}
+ELSEWHERE = {"clone_name", "container_command", "lxc_path", "name"}
 MODULES = [("lxc_container", lxc_container), ("lxc_bridge", lxc_bridge), ("lxc_snapshot", lxc_snapshot)]
 Spec = Mapping[str, Mapping[str, Any]]
 

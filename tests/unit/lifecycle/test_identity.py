@@ -36,6 +36,27 @@ def test_a_name_that_is_a_pattern_is_none() -> None:
     assert identity.hosts("1.1.1.1 x\n", "", "new") == "1.1.1.1 x\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("NETWORKING=yes\nHOSTNAME=old\n", "NETWORKING=yes\nHOSTNAME=new\n"),
+        ("HOSTNAME=\"old.example.org\"\nDHCP_HOSTNAME='old'", "HOSTNAME=\"new.example.org\"\nDHCP_HOSTNAME='new'"),
+        ("HOSTNAME=older\nNAME=old\n# HOSTNAME=old\n", "HOSTNAME=older\nNAME=old\n# HOSTNAME=old\n"),
+    ],
+)
+def test_sysconfig(before: str, after: str) -> None:
+    assert identity.sysconfig(before, "old", "new") == after
+
+
+def test_the_files_of_red_hat(tmp_path: Path) -> None:
+    (tmp_path / "etc/sysconfig/network-scripts").mkdir(parents=True)
+    for name in ("network", "network-scripts/ifcfg-eth0", "network-scripts/other"):
+        (tmp_path / "etc/sysconfig" / name).write_text("HOSTNAME=old\n")
+    identity.change(str(tmp_path), "old", "new")
+    found = [(tmp_path / "etc/sysconfig" / name).read_text() for name in ("network", "network-scripts/ifcfg-eth0", "network-scripts/other")]
+    assert found == ["HOSTNAME=new\n", "HOSTNAME=new\n", "HOSTNAME=old\n"]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "root/etc").mkdir(parents=True)

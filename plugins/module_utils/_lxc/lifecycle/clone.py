@@ -84,9 +84,9 @@ def clone(request: CloneRequest, log: Log, timeout: float = lock.TIMEOUT, comple
             clonefiles.copy(read.text, origin, _directory(read.config), _moves(request, read.config, made.rootfs_path))
             if way.store is not None and not made.is_filled:
                 _fill(way.store, made.rootfs_path, target, log)
-        if made.is_filled:
-            _make_place(backends.for_rootfs(made.rootfs_path), target)
-            dependents.add(target, dependents.inherited(origin, made.depends, target), timeout)
+            if made.is_filled:  # from now on the source cannot be removed any more: looked at again after that
+                _make_place(backends.for_rootfs(made.rootfs_path), target)
+                dependents.add(target, dependents.inherited(origin, made.depends, target), timeout)
         _finish(request, read, text, log)
         complete()
         return _warnings(request, read, text, standing, made)
@@ -128,9 +128,21 @@ def _way(request: CloneRequest, config: Config) -> _Way:
     wanted = backends.by_name(request.backing_store).kind if request.backing_store else ""
     if request.snapshot and not (request.maybe and store.kind == "dir" and wanted in ("", "dir")):
         _check_snapshot(request, store, wanted)
-        return _Way(store, True, None, {})
+        if _can_share(request, store):
+            return _Way(store, True, None, {})
     made = backends.by_name(request.backing_store or store.kind)
     return _Way(store, False, made, hostconf.storage_defaults(made.kind, request.backing_options))
+
+
+def _can_share(request: CloneRequest, store: base.Backend) -> bool:
+    """Unsupported where it cannot, and a copy will not do."""
+    try:
+        copying.snapshot_place(store, request.target)
+    except Unsupported:
+        if not request.maybe:
+            raise
+        return False
+    return True
 
 
 def _check_snapshot(request: CloneRequest, store: base.Backend, wanted: str) -> None:
@@ -187,7 +199,7 @@ def _store(request: CloneRequest, way: _Way, marker_fd: int, log: Log) -> _Made:
 
 
 def _snapshot(request: CloneRequest, store: base.Backend, log: Log) -> Optional[_Made]:
-    """None where the backend has none, and a copy will do."""
+    """None where the backend finds that it has none, and a copy will do."""
     log(f"Taking a snapshot of {store.rootfs_path}")
     try:
         copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: store.snapshot(request.target))
@@ -216,12 +228,12 @@ def _make_place(made: base.Backend, target: Container) -> None:
 
 def _finish(request: CloneRequest, read: _Read, text: str, log: Log) -> None:
     """What is done in the new root: the clone hooks first, as LXC has it, then the name."""
-    config = parser.loads(text, request.target.config)
-    hooks = config.hooks("clone")
-    if not config.rootfs_path or (request.keep_name and not hooks):
-        return
     from . import finishing
 
+    config = parser.loads(text, request.target.config)
+    hooks = finishing.wanted(config)
+    if not config.rootfs_path or (request.keep_name and not hooks):
+        return
     store = backends.for_rootfs(config.rootfs_path)
     _make_place(store, request.target)
     old = read.config.uts_name or request.source.name

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
+from ..config import parser
 from ..config.model import Config
 from ..paths import Container
 from ..storage.base import Backend
 from . import hooks, identity
 from .apart import apart
 from .log import Log, level_number
+
+# Of LXC's common.conf: it changes files in the root by their paths, through whatever links stand there. `identity` does the same.
+_RENAMES = "/lxc/hooks/clonehostname"
 
 
 class Clone(NamedTuple):
@@ -34,6 +38,18 @@ def finish(clone: Clone) -> None:
 def _inside(clone: Clone, log: Log) -> None:
     directory = clone.store.mount_host(clone.target.rootfs)
     env = {**hooks.environment(clone.target, clone.config, directory, log.level), "LXC_SRC_NAME": clone.source.name}
-    hooks.run("clone", clone.config, env, log)
+    hooks.run("clone", _without_renaming(clone.config, clone.target), env, log)
     if clone.names is not None:
         identity.change(directory, *clone.names)
+    clone.store.umount(directory)
+
+
+def wanted(config: Config) -> list[str]:
+    """The hooks that are run."""
+    return [hook for hook in config.hooks("clone") if not hook.strip().endswith(_RENAMES)]
+
+
+def _without_renaming(config: Config, target: Container) -> Config:
+    hooks_run = wanted(config)
+    pairs = [(key, value) for key, value in config.pairs() if key != "lxc.hook.clone"]
+    return parser.from_pairs([*pairs, *(("lxc.hook.clone", hook) for hook in hooks_run)], target.config)

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a root says of who it is: the host name, and the machine's id.
 
-As lxc-copy(1), `etc/hostname` gets the new name where there is one; `etc/hosts` has it in the place of the old one, as Debian's has it.
-The machine's id is emptied, which machine-id(5) asks for in a copy. Only regular files are changed, in place, so that mode and
-attributes stay; links are followed as inside the container. What is something else is left as it is.
+As LXC, `etc/hostname` gets the new name where there is one. What the hook clonehostname in LXC's common.conf changes by name, the old one
+in `etc/hosts` and in Red Hat's files, is changed here in a root that may wish us ill. The machine's id is emptied, which machine-id(5)
+asks for in a copy. Only regular files are changed, in place, so that mode and attributes stay; links are followed as inside the
+container. What is something else is left as it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..kernel import beneath
 _LIMIT = 1 << 20
 _ID = re.compile(r"[0-9a-f]{32}\n?")
 _IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
+_SCRIPTS = "etc/sysconfig/network-scripts"
 
 
 def change(directory: str, old: str, new: str) -> None:
@@ -28,6 +30,8 @@ def change(directory: str, old: str, new: str) -> None:
     try:
         _edit(root_fd, "etc/hostname", lambda _text: f"{new}\n")
         _edit(root_fd, "etc/hosts", lambda text: hosts(text, old, new))
+        for path in ("etc/sysconfig/network", *_interfaces(root_fd)):
+            _edit(root_fd, path, lambda text: sysconfig(text, old, new))
         for path in _IDS:
             _edit(root_fd, path, lambda text: "" if _ID.fullmatch(text) else text)
     finally:
@@ -43,6 +47,23 @@ def hosts(text: str, old: str, new: str) -> str:
         return f"{name.sub(lambda _found: new, said)}{hash_sign}{comment}"
 
     return "".join(map(row, text.splitlines(keepends=True))) if old else text
+
+
+def sysconfig(text: str, old: str, new: str) -> str:
+    """Assignments of a shell: HOSTNAME=, and what DHCP is told."""
+    pattern = rf"(?m)^(\s*(?:DHCP_)?HOSTNAME=[\"']?){re.escape(old)}(?=[.\s\"']|$)"
+    return re.sub(pattern, lambda found: found[1] + new, text) if old else text
+
+
+def _interfaces(root_fd: int) -> list[str]:
+    try:
+        directory_fd = beneath.open_in_root(root_fd, _SCRIPTS, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # as good as everywhere there is none
+        return []
+    try:
+        return [f"{_SCRIPTS}/{name}" for name in sorted(os.listdir(directory_fd)) if name.startswith("ifcfg-")]
+    finally:
+        os.close(directory_fd)
 
 
 def _edit(root_fd: int, path: str, act: Callable[[str], str]) -> None:

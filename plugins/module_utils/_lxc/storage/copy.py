@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import os
 
+from ..errors import Unsupported
 from ..kernel import mount, tree
 from ..paths import Container
 from . import backends
 from .base import Backend
 
+# As in LXC: images of a file system, whose blocks nobody can share.
+_NEVER = ("loop", "nbd")
+
 
 def snapshot_place(source: Backend, target: Container) -> str:
     """What `source.snapshot(target)` will return as `lxc.rootfs.path`: that of new storage of the same kind, or an overlay's."""
+    if source.kind in _NEVER:
+        raise Unsupported(f"The backing store {source.kind} makes no snapshots", hint="Make a full copy")
     if source.kind not in ("dir", "overlayfs"):
         return backends.by_name(source.kind).place(target, {})
     from .overlayfs import Overlayfs

@@ -58,20 +58,20 @@ class Overlayfs:
         return cls.over([container.rootfs], container).rootfs_path
 
     @classmethod
-    def over(cls, lowers: Sequence[str], target: Container) -> Copied:
-        """A new upper layer of `target` over these."""
-        place = cls.over_place(lowers, target)
-        base = f"{target.directory}/overlay"
-        for directory in (base, f"{base}/delta", f"{base}/work"):
-            make_root_directory(directory)
-        return Copied(place, depends=True)
-
-    @classmethod
     def over_place(cls, lowers: Sequence[str], target: Container) -> str:
         """What `over` will return; nothing is touched."""
         for place in (*lowers, target.directory):
             check_layer(place)
         return cls._text(lowers, target)
+
+    @classmethod
+    def over(cls, lowers: Sequence[str], target: Container) -> Copied:
+        """A new upper layer of `target` over these."""
+        cls.over_place(lowers, target)
+        base = f"{target.directory}/overlay"
+        for place in (base, f"{base}/delta", f"{base}/work"):
+            make_root_directory(place)
+        return Copied(cls._text(lowers, target), depends=True)
 
     @property
     def work(self) -> str:
