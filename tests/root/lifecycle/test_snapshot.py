@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, restore, snapshot_list
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from snapshots import check, everything, make, state, stock, task, tree, write
 
@@ -233,6 +233,36 @@ def test_what_uses_a_snapshot_stands_against_its_removal(one: Container, lxc_pat
     assert not os.path.exists(f"{over.directory}/lxc_rdepends")
     nothing_left(over)
     stock("lxc-destroy", over)
+
+
+def test_what_no_list_names_is_found_by_its_layers(lxc_path: Path) -> None:
+    one = make(lxc_path, "web")
+    task(one)
+    kept = snap(one, "snap0")
+    over = make(lxc_path, "over", "overlayfs", lower=kept)
+    Path(kept.directory, "lxc_snapshots").unlink()
+    whole = tree(over)
+    with pytest.raises(InUse, match="used by over"):
+        task(one, state="absent", snapshot="snap0")
+    task(one, state="absent", snapshot="snap0", force=True)
+    assert tree(over) == whole
+
+
+def test_the_lists_follow_who_uses_what(lxc_path: Path) -> None:
+    """A container that was an overlay, is none, is one again."""
+    base = make(lxc_path, "base")
+    one = make(lxc_path, "web", "overlayfs", lower=base)
+    users = Path(base.directory, "lxc_snapshots")
+    task(one, snapshot="over")
+    restore.flatten([one], lambda line: None)
+    assert users.read_text().splitlines() == [f"{one.directory}/snaps", "over"]
+    task(one, snapshot="plain")
+    task(one, state="restored", snapshot="over")
+    assert sorted(users.read_text().splitlines()) == sorted([f"{one.directory}/snaps", "over", str(lxc_path), "web"])
+    assert Path(one.directory, "lxc_rdepends").read_text() == f"{lxc_path}\nbase\n"
+    task(one, state="restored", snapshot="plain")
+    assert users.read_text().splitlines() == [f"{one.directory}/snaps", "over"]
+    assert not os.path.exists(f"{one.directory}/lxc_rdepends")
 
 
 def test_overlays_over_a_root_stand_against_its_restoration(lxc_path: Path) -> None:
