@@ -131,7 +131,10 @@ def _way(request: CloneRequest, config: Config) -> _Way:
         if _can_share(request, store):
             return _Way(store, True, None, {})
     made = backends.by_name(request.backing_store or store.kind, request.target.lxc_path)
-    return _Way(store, False, made, hostconf.storage_defaults(made.kind, request.backing_options))
+    # As large as its source, where it is kept in the same way and nothing else is said.
+    size = store.size() if made.kind == store.kind else None
+    options = {"size": size, **request.backing_options} if size is not None else request.backing_options
+    return _Way(store, False, made, hostconf.storage_defaults(made.kind, options))
 
 
 def _can_share(request: CloneRequest, store: base.Backend) -> bool:
