@@ -67,7 +67,3 @@ class Observed(NamedTuple):
     template: str = ""
     rootfs: str | None = None  # not asked
     size: int | None = None
-
-    @property
-    def runs(self) -> bool:
-        return self.state != "STOPPED"
