@@ -14,7 +14,10 @@ import signal
 from collections.abc import Callable
 
 from ..errors import LxcError, StepError
-from ..kernel import libc, mount, process
+from ..kernel import command, inodeflags, libc, mount, process
+
+# What a copy loads, before there is a child: one that finds a module which another thread was loading waits for that thread for ever.
+_LOADED = (command, inodeflags)
 
 
 def apart(act: Callable[[], object]) -> None:
