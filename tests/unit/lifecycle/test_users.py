@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import dependents, replace, users
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 
@@ -64,7 +66,8 @@ def test_a_path_is_repointed_as_a_whole() -> None:
     assert replace.repoint("/p/web.x /p/web", "/p/web", "/a\\1") == "/p/web.x /a\\1"
 
 
-def test_lists_change_hands(tmp_path: Path) -> None:
+def test_lists_change_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "LXC_RUN", str(tmp_path / "run"))
     base, one, other = (make(tmp_path, name, "") for name in ("base", "one", "other"))
     listed = Path(base.directory, "lxc_snapshots")
     listed.write_text(f"{tmp_path}\none\n")
