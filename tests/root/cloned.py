@@ -34,7 +34,7 @@ def tree_of(directory: str, *but: str) -> dict[str, object]:
         for name in [*names, *files]:
             path = os.path.join(top, name)
             relative = os.path.relpath(path, directory)
-            if relative.split("/")[0] in but:
+            if relative.partition("/")[0] in but:
                 continue
             one = os.lstat(path)
             content = ""

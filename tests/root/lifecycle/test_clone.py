@@ -120,7 +120,10 @@ def test_a_chain_of_three_and_who_may_go_first(lxc_path: Path, in_child: Callabl
     third = made(second, "cthird", snapshot=True)
     inside(third, lambda root: os.unlink(root / "etc/passwd-"), in_child)
     fourth = made(third, "cfourth")
-    look = lambda root: [(root / f"etc/{name}").exists() for name in ("second", "passwd-")] + [(root / "etc/hostname").read_text()]  # noqa: E731
+
+    def look(root: Path) -> list[object]:
+        return [*((root / f"etc/{name}").exists() for name in ("second", "passwd-")), (root / "etc/hostname").read_text()]
+
     assert inside(second, look, in_child) == [True, True, "csecond\n"]
     assert inside(third, look, in_child) == [True, False, "cthird\n"]
     assert inside(fourth, look, in_child) == [True, False, "cfourth\n"]

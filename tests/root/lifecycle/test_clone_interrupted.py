@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -109,14 +110,12 @@ def test_killed_at_each_act_of_its_own(lxc_path: Path, snapshot: bool) -> None:
     destroy.destroy(wanted.target)
     number, seen = 0, set()
     while True:
-        left = [number]
+        seen_so_far = itertools.count(-number)
         pid = os.getpid()
 
-        def watch(event: str, _args: object, left: list[int] = left, parent: int = pid) -> None:
-            if event in ACTS and os.getppid() == parent:
-                left[0] -= 1
-                if left[0] < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+        def watch(event: str, _args: object, acts: Any = seen_so_far, parent: int = pid) -> None:
+            if event in ACTS and os.getppid() == parent and next(acts) >= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
         def act(watch: Any = watch) -> None:
             sys.addaudithook(watch)

@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_a_creation_that_is_killed(one: Container) -> None:
 
 
 def test_a_removal_of_what_a_kill_left(one: Container) -> None:
-    act = lambda: task(one, snapshot="mine")  # noqa: E731 - it is killed, and counted
+    act = partial(task, one, snapshot="mine")  # it is killed, and counted
     for number in offsets(act, lambda: task(one, state="absent", all=True)):
         killed_before(act, number)
         task(one, snapshot="mine", state="absent")
@@ -167,7 +168,7 @@ def test_a_restoration_that_is_killed(one: Container, exchanges: bool) -> None:
     first = tree(one)
     write(one, "second")
     second = tree(one)
-    act = lambda: task(one, snapshot="snap0", state="restored")  # noqa: E731 - it is killed, and counted
+    act = partial(task, one, snapshot="snap0", state="restored")  # it is killed, and counted
     for number in offsets(act, lambda: write(one, "second")):
         killed_before(act, number)
         parts = [f"{one.directory}/{name}" for name in ("config", "rootfs", "snaps")]
@@ -209,7 +210,7 @@ def test_what_a_kill_left_is_brought_to_an_end_by_another_task(one: Container) -
     first = tree(one)
     write(one, "second")
     second = tree(one)
-    act = lambda: task(one, snapshot="snap0", state="restored")  # noqa: E731 - it is killed, and counted
+    act = partial(task, one, snapshot="snap0", state="restored")  # it is killed, and counted
     for number in offsets(act, lambda: write(one, "second")):
         killed_before(act, number)
         task(one, snapshot="snap0")
@@ -273,7 +274,7 @@ def test_a_forced_restoration_that_is_killed(tmp_path: Path) -> None:
 
     one = renew()
     over = Container(str(lxc_path), "over")
-    act = lambda: task(one, snapshot="snap0", state="restored", force=True)  # noqa: E731 - it is killed, and counted
+    act = partial(task, one, snapshot="snap0", state="restored", force=True)  # it is killed, and counted
     for number in offsets(act, renew):
         seen = tree(over)
         killed_before(act, number)

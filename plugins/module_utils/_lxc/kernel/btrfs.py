@@ -131,7 +131,10 @@ def number(fd: int) -> int:
 def nested(fd: int) -> list[Nested]:
     """All subvolumes inside that of an open top directory, each one after those that it is in."""
     found = [Nested(number(fd), "")]
-    for outer in found:  # it grows as we go
+    looked_at = 0
+    while looked_at < len(found):
+        outer = found[looked_at]
+        looked_at += 1
         for inner, data in _items(fd, _ROOT_TREE, outer.id, _ROOT_REF_KEY):
             directory, _sequence, length = struct.unpack_from("=QQH", data)
             name = os.fsdecode(data[18 : 18 + length])
