@@ -82,7 +82,7 @@ def test_killed_at_any_moment(lxc_path: Path, in_child: Callable[..., Any], stor
         os.waitpid(pid, 0)
         until_free(wanted.target)
         seen.add(partial.state(wanted.target) if os.path.isdir(wanted.target.directory) else "nothing")
-        assert tree_of(source.directory, "lxc_snapshots") == before
+        assert tree_of(source.directory, "lxc_snapshots", "lxc_snapshots.new") == before
         if partial.state(wanted.target) == "whole" and os.path.exists(wanted.target.config):
             continue
         assert [one.target for one in mountinfo.read() if str(lxc_path) in one.target] == []
