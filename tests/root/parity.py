@@ -131,7 +131,8 @@ class Side:
     def waiters(self, *states: str) -> dict[str, subprocess.Popen[bytes]]:
         """An lxc-wait for each, every one of them known to the monitor by now."""
         begun = {state: self.begin(f"wait -s {state}") for state in states}
-        until(lambda: self.connections() == len(begun), "each lxc-wait waits")
+        until(lambda: self.connections() == len(begun) and all(map(is_asleep, begun.values())), "each lxc-wait waits")
+        assert self.state is State.RUNNING  # asked after them, and so they have been answered too
         return begun
 
     def connections(self) -> int:
@@ -165,6 +166,10 @@ class Side:
         except NotRunning:
             pass
         until(lambda: self.state == State.STOPPED, "it is stopped")
+
+
+def is_asleep(begun: subprocess.Popen[bytes]) -> bool:
+    return process.status(begun.pid)["State"].startswith("S")
 
 
 def make(container: paths.Container, lines: Sequence[str], init: str) -> None:

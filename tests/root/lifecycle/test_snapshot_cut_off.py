@@ -123,6 +123,10 @@ def drawing() -> random.Random:
     return random.Random(seed)
 
 
+def fleet_job(one: Container, **params: Any) -> Any:
+    return fleet.job({"name": [one.name], "lxc_path": one.lxc_path, **params})
+
+
 def nothing_left(one: Container) -> None:
     lxc_path = Path(one.lxc_path)
     assert not any(name.startswith(".") for name in os.listdir(lxc_path))
@@ -225,15 +229,17 @@ def test_the_container_is_removed_instead(one: Container) -> None:
     for _round in range(ROUNDS):
         task(one)
         killed_before(lambda: task(one, snapshot="snap0", state="restored"), draw.randrange(150))
-        fleet.job({"name": ["web"], "lxc_path": one.lxc_path, "state": "absent", "delete_snapshots": True}).apply()
+        fleet_job(one, state="absent", delete_snapshots=True).apply()
         assert os.listdir(one.lxc_path) == []
         write(make(Path(one.lxc_path), "web", "dir"), "first")
 
 
-def test_one_that_was_made_anew_meanwhile_is_not_touched(one: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no exchange: killed between the first rename and the second, and then somebody made it again."""
+@pytest.fixture
+def is_out_of_place(one: Container, monkeypatch: pytest.MonkeyPatch) -> Container:
+    """Where there is no exchange: killed between the first rename and the second."""
     monkeypatch.setattr(rename, "exchange", lambda _one, _other: False)
     task(one)
+    write(one, "second")
     work = replacing.work_of(one)
 
     def renamed(old: str, new: str, real: Callable[..., None] = os.rename) -> None:
@@ -246,6 +252,24 @@ def test_one_that_was_made_anew_meanwhile_is_not_touched(one: Container, monkeyp
         task(one, snapshot="snap0", state="restored")
 
     assert ended(child(act)) == -signal.SIGKILL and not os.path.lexists(one.directory)
+    return one
+
+
+@pytest.mark.parametrize("wanted", [{"state": "present", "template": "none"}, {"state": "stopped"}])
+def test_one_that_is_out_of_place_comes_back(is_out_of_place: Container, wanted: dict[str, str]) -> None:
+    report = fleet_job(is_out_of_place, **wanted).apply()
+    assert not report.failed and not report.changed
+    assert state(is_out_of_place) == "first"
+    nothing_left(is_out_of_place)
+
+
+def test_one_that_is_out_of_place_is_removed(is_out_of_place: Container) -> None:
+    report = fleet_job(is_out_of_place, state="absent", delete_snapshots=True).apply()
+    assert report.changed and os.listdir(is_out_of_place.lxc_path) == []
+
+
+def test_one_that_was_made_anew_meanwhile_is_not_touched(is_out_of_place: Container) -> None:
+    one = is_out_of_place
     again = make(Path(one.lxc_path), "web")
     before = snapshots.everything(one.lxc_path)
     with pytest.raises(LxcError, match="was made anew while it was being restored"):

@@ -51,6 +51,14 @@ def ended(pid: int) -> None:
         time.sleep(0.001)
 
 
+def answer(link: socket.socket) -> bytes:
+    """A reset is an end too, to LXC as well: whoever closed the connection had not read the question."""
+    try:
+        return link.recv(1)
+    except ConnectionResetError:
+        return b""
+
+
 def kill(which: str) -> dict[str, object]:
     """At any moment; who was there before."""
     facts = runtime.ensure_monitor()
@@ -171,7 +179,7 @@ def test_a_stop_that_no_monitor_has_heard_is_done_by_the_next(make_box) -> None:
     os.kill(facts["pid"], signal.SIGSTOP)
     hands.link.sendall(protocol.pack_request(Command.STOP))
     os.kill(facts["pid"], signal.SIGKILL)
-    assert hands.link.recv(1) == b"", "which is the answer"
+    assert answer(hands.link) == b"", "which is the answer"
     assert not process.alive(pid) and box.state == State.STOPPED
     box.start()
     assert box.state == State.RUNNING
@@ -193,7 +201,7 @@ def test_a_stop_in_the_middle_of_which_the_monitor_dies_is_done_and_done_once(ma
             link.sendall(protocol.pack_request(Command.STOP))
             time.sleep(random.uniform(0, 0.003))
             os.kill(facts["pid"], signal.SIGKILL)
-            assert link.recv(1) == b"", "no answer but the end"
+            assert answer(link) == b"", "which is the answer"
         until(lambda pid=pid: not process.alive(pid), "it was stopped")
         until(lambda: box.state == State.STOPPED, "and is down")
         box.start()

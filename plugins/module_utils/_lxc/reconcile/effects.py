@@ -69,11 +69,7 @@ class Effects:
     def destroy(self, desired: Desired) -> Outcome:
         from ..lifecycle import destroy, replacing
 
-        if replacing.is_unfinished(desired.container):
-            from ..lifecycle import replace
-
-            with replace.hold(desired.container, "destroy it"):  # what a killed restore has left goes with it
-                pass
+        replacing.bring_to_end(desired.container, "destroy it")  # what a killed restore has left goes with it
         try:
             return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
         except NotFound:

@@ -8,11 +8,12 @@ Here is what every task does, one that changes nothing included; `work.py` is lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import LxcError
-from ..lifecycle import info
+from ..lifecycle import info, replacing
 from ..paths import check_lxc_path
 from ..wire import query
 from ..wire.exchange import Ask
@@ -41,6 +42,8 @@ class Fleet:
         return self._report(predicted=True)
 
     def apply(self) -> Report:
+        for task in self._tasks:
+            task.attempt(_bring_back)
         self._plan()
         if any(task.plan.changes or task.desired.wait_for for task in self._tasks):
             from . import work
@@ -94,6 +97,13 @@ def job(params: Mapping[str, Any]) -> Fleet:
     lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
     verbs: Any = _Later()
     return Fleet(desired(params, lxc_path), verbs)
+
+
+def _bring_back(task: Task) -> None:
+    """A container that is not in its place since somebody was killed while another one was put there."""
+    one = task.desired.container
+    if not os.path.lexists(one.directory):
+        replacing.bring_to_end(one, "bring it back to its place")
 
 
 def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:

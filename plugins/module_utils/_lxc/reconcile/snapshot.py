@@ -134,11 +134,7 @@ class Job:
         return self._report(list(plan.changes), plan.warnings, self._predicted(observed, plan))
 
     def apply(self) -> Report:
-        if replacing.is_unfinished(self._wanted.container):
-            from ..lifecycle import replace
-
-            with replace.hold(self._wanted.container, "bring to its end what a killed task has begun"):
-                pass
+        replacing.bring_to_end(self._wanted.container, "bring to its end what a killed task has begun")
         observed, plan = self._plan()
         if not plan.changes:
             return self._report([], plan.warnings, self._present(observed, self._wanted.snapshot))
