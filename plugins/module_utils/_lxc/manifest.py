@@ -177,8 +177,9 @@ def lifecycle_destroy() -> tuple[object, ...]:
     )
 
 
-def lifecycle_rehearsal() -> tuple[object, ...]:
+def lifecycle_recovery() -> tuple[object, ...]:
     from .lifecycle import (
+        recovery,
         rehearsal,
         replace,
         replacing,
@@ -193,7 +194,7 @@ def lifecycle_rehearsal() -> tuple[object, ...]:
         users,
     )
 
-    return rehearsal, replace, replacing, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
+    return recovery, rehearsal, replace, replacing, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
 
 
 def monitor() -> tuple[object, ...]:

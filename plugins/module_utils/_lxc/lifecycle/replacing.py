@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where `replace.py` works, and whether it has left something there: to look costs little, and no more is loaded unless there is."""
+"""Where `replace.py` works, and whether it has left something there. Nothing here touches the disk but to look."""
 
 from __future__ import annotations
 
@@ -30,12 +30,3 @@ def aside_of(container: Container) -> str:
 def is_unfinished(container: Container) -> bool:
     """Whether somebody is at work, or was killed at it."""
     return os.path.lexists(work_of(container).lxc_path) or os.path.lexists(journal_of(container))
-
-
-def bring_to_end(container: Container, what: str) -> None:
-    """What somebody who was killed has left; who is still at it is waited for, in order to do `what`."""
-    if is_unfinished(container):
-        from . import replace
-
-        with replace.hold(container, what):
-            pass

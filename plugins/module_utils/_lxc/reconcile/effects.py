@@ -67,9 +67,9 @@ class Effects:
         return create.create(_request(desired), log)
 
     def destroy(self, desired: Desired) -> Outcome:
-        from ..lifecycle import destroy, replacing
+        from ..lifecycle import destroy, recovery
 
-        replacing.bring_to_end(desired.container, "destroy it")  # what a killed restore has left goes with it
+        recovery.bring_to_end(desired.container, "destroy it")  # what a killed restore has left goes with it
         try:
             return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
         except NotFound:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import LxcError
-from ..lifecycle import info, replacing
+from ..lifecycle import info
 from ..paths import check_lxc_path
 from ..wire import query
 from ..wire.exchange import Ask
@@ -43,7 +43,10 @@ class Fleet:
 
     def apply(self) -> Report:
         for task in self._tasks:
-            task.attempt(_bring_back)
+            if not os.path.lexists(task.desired.container.directory):  # perhaps while it is put in another's place
+                from ..lifecycle import recovery
+
+                task.attempt(lambda lost: recovery.bring_to_end(lost.desired.container, "bring it back to its place"))
         self._plan()
         if any(task.plan.changes or task.desired.wait_for for task in self._tasks):
             from . import work
@@ -67,16 +70,15 @@ class Fleet:
     def _report(self, predicted: bool) -> Report:
         containers = [task.desired.container for task in self._tasks]
         entries = [_entry(task, predicted, asker) for task, asker in zip(self._tasks, query.askers(containers, info.QUESTIONS))]
-        failed = [task for task in self._tasks if task.error is not None]
+        failed = [task for task in self._tasks if task.error]
         result: dict[str, object] = {"containers": entries}
         if len(entries) == 1:
-            result["container"] = entries[0]
-            result["actions"] = self._tasks[0].actions
+            result.update(container=entries[0], actions=self._tasks[0].actions)
         if len(failed) == 1:
             result.update(failed[0].error_values())
-        changed = any(entry["changed"] for entry in entries)
-        report = Report(changed, result, [], [f"{task.name}: {warning}" for task in self._tasks for warning in task.warnings])
-        if not changed and not failed:
+        warnings = [f"{task.name}: {warning}" for task in self._tasks for warning in task.warnings]
+        report = Report(any(entry["changed"] for entry in entries), result, [], warnings)
+        if not report.changed and not failed:
             return report
         from . import work
 
@@ -97,13 +99,6 @@ def job(params: Mapping[str, Any]) -> Fleet:
     lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
     verbs: Any = _Later()
     return Fleet(desired(params, lxc_path), verbs)
-
-
-def _bring_back(task: Task) -> None:
-    """A container that is not in its place since somebody was killed while another one was put there."""
-    one = task.desired.container
-    if not os.path.lexists(one.directory):
-        replacing.bring_to_end(one, "bring it back to its place")
 
 
 def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:

@@ -62,6 +62,4 @@ def _existence(one: Container, state: State) -> str:
 
         if partial.is_abandoned(one, _SETTLE):
             return "half-made"
-    if state is State.STOPPED and not os.path.lexists(one.config):
-        return "absent"
-    return "defined"
+    return "absent" if state is State.STOPPED and not os.path.lexists(one.config) else "defined"

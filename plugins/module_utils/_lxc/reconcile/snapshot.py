@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InUse, LxcError
-from ..lifecycle import replacing, snapshot_list, users
+from ..lifecycle import recovery, replacing, snapshot_list, users
 from ..lifecycle.snapshot_list import Snapshot
 from ..paths import Container
 from ..wire.protocol import State
@@ -134,7 +134,7 @@ class Job:
         return self._report(list(plan.changes), plan.warnings, self._predicted(observed, plan))
 
     def apply(self) -> Report:
-        replacing.bring_to_end(self._wanted.container, "bring to its end what a killed task has begun")
+        recovery.bring_to_end(self._wanted.container, "bring to its end what a killed task has begun")
         observed, plan = self._plan()
         if not plan.changes:
             return self._report([], plan.warnings, self._present(observed, self._wanted.snapshot))
