@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -154,6 +155,15 @@ def vm_steps() -> list[Step]:
     return [step._replace(more=True) for step in listed]
 
 
+def ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it ends within that time; it is not reaped."""
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([pidfd], [], [], seconds)[0])
+    finally:
+        os.close(pidfd)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """And all that it has started: first so that it can take away what it has made (ci/host-namespace: its cgroups)."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -178,26 +188,29 @@ class Runner:
         # Two runs in one checkout take turns: a step begins by laying its copy of the tree anew.
         with (LOG / f"{step.name}.lock").open("w") as lock, log.open("wb") as stream:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            status = self._call(step, stream)
+            status, used = self._call(step, stream)
         if self._is_over:
             return
         with self._printing:
-            self._report(step, status, time.monotonic() - began, log.read_text(encoding="utf-8", errors="replace"))
+            self._report(step, status, (time.monotonic() - began, used), log.read_text(encoding="utf-8", errors="replace"))
 
-    def _call(self, step: Step, stream: IO[bytes]) -> int:
-        """The exit status; a step that hangs is ended with all that it has started, so that the others still get their turn."""
+    def _call(self, step: Step, stream: IO[bytes]) -> tuple[int, float]:
+        """The exit status, and the seconds of processor time that it took with all that it waited for. A step that hangs is ended with
+        all that it has started, so that the others still get their turn."""
         if self._is_over:
-            return 143
+            return 143, 0
         process = subprocess.Popen(
             step.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
         limit = VM_TIMEOUTS.get(step.group, TIMEOUT)
         self._running.add(process)
         try:
-            return process.wait(limit)
-        except subprocess.TimeoutExpired:
-            stream.write(f"\nended after {limit} s\n".encode())
-            return 124
+            if not ends(process, limit):
+                stream.write(f"\nended after {limit} s\n".encode())
+                return 124, 0
+            _pid, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode, usage.ru_utime + usage.ru_stime
         finally:
             self._running.discard(process)
             end(process)
@@ -208,9 +221,9 @@ class Runner:
         for process in list(self._running):
             end(process)
 
-    def _report(self, step: Step, status: int, seconds: float, output: str) -> None:
+    def _report(self, step: Step, status: int, took: tuple[float, float], output: str) -> None:
         verdict = "ok" if status == 0 else f"FAILED ({status})"
-        print(f"{step.name:<{self._width}}  {verdict:<12}  {seconds:6.1f} s", flush=True)
+        print(f"{step.name:<{self._width}}  {verdict:<12}  {took[0]:6.1f} s, {took[1]:5.0f} of processor time", flush=True)
         if status:
             self.failed.append(step.name)
             lines = [line for line in output.splitlines() if not NOISE.match(line)]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -52,10 +53,15 @@ def part_of(path: Path) -> str:
     return path.relative_to(UTILS / "_lxc").parts[0].replace(".py", "")
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
 def imports(path: Path) -> Iterator[str]:
     """The full dotted name of everything that the file imports, inside functions too."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    yield from (name for name, _when in names_imported(ast.parse(path.read_bytes()), package))
+    yield from (name for name, _when in names_imported(parsed(path), package))
 
 
 def names_imported(node: ast.AST, package: tuple[str, ...], when: str = LOAD) -> Iterator[tuple[str, str]]:
@@ -98,15 +104,18 @@ def short(path: Path) -> str:
     return str(path.relative_to(UTILS / "_lxc"))
 
 
-def edges() -> Iterator[Edge]:
+@functools.cache
+def edges() -> list[Edge]:
     """(file, file that it imports, when), by their paths below _lxc; without the manifest, which is never run."""
     files = [path for path in FILES if path.name != "__init__.py" and part_of(path) != MANIFEST]
     by_name = {".".join(path.relative_to(ROOT).with_suffix("").parts): short(path) for path in files}
+    found = []
     for path in files:
-        for name, when in names_imported(ast.parse(path.read_bytes()), path.relative_to(ROOT).parts[:-1]):
+        for name, when in names_imported(parsed(path), path.relative_to(ROOT).parts[:-1]):
             target = by_name.get(name) or by_name.get(name.rpartition(".")[0])
             if target:
-                yield short(path), target, when
+                found.append((short(path), target, when))
+    return found
 
 
 def circle(found: Iterable[Edge]) -> list[str]:
@@ -194,7 +203,7 @@ def test_a_library_is_imported_in_one_file(library: str, allowed: set[str]) -> N
 def test_check_mode_is_asked_for_once() -> None:
     asked = []
     for path in (ROOT / "plugins").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, (ast.If, ast.IfExp)) and "check_mode" in ast.dump(node.test):
                 asked.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert [place.split(":")[0] for place in asked] == ["plugins/module_utils/_ansible.py"], asked
@@ -203,7 +212,7 @@ def test_check_mode_is_asked_for_once() -> None:
 def test_files_and_functions_stay_small() -> None:
     large = []
     for path in (ROOT / "plugins").rglob("*.py"):
-        tree = ast.parse(path.read_bytes())
+        tree = parsed(path)
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if path.parent.name in ("modules", "doc_fragments"):  # their documentation does not count
             lines -= sum((node.end_lineno or 0) - node.lineno for node in tree.body if isinstance(node, ast.Assign))
@@ -233,7 +242,7 @@ def test_no_assert_in_plugins() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (ROOT / "plugins").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_bytes()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Assert)
     ]
     assert found == []

@@ -27,6 +27,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import (
 )
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import filelock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy, partial
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import run
 
 
@@ -258,6 +259,21 @@ def test_killed_and_removed(monkeypatch: pytest.MonkeyPatch, container: paths.Co
     os.unlink(container.config)
     destroy.destroy(container)
     assert os.listdir(container.lxc_path) == [] and not elsewhere.exists()
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_killed_before_there_was_a_marker(container: paths.Container, log: bool) -> None:
+    """No more than a directory, perhaps with the log of an older one: it is told apart from nothing, and removed."""
+    absent = {"name": [container.name], "lxc_path": container.lxc_path, "state": "absent"}
+    Path(container.directory).mkdir()
+    if log:
+        Path(container.log).write_text("of an older one")
+    report = fleet.job(absent).apply()
+    assert report.changed and not report.failed and os.listdir(container.lxc_path) == []
+    assert not fleet.job(absent).apply().changed
+    Path(container.directory).mkdir()
+    Path(container.directory, "mine").touch()
+    assert not fleet.job(absent).apply().changed and os.listdir(container.directory) == ["mine"]
 
 
 def test_two_at_once_one_makes_it(container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

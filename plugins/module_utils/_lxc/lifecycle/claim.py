@@ -82,8 +82,8 @@ def _make_room(container: Container) -> None:
 
 
 def _check_leftovers(container: Container) -> None:
-    """What is in the directory of a container that does not exist; a log that an older one left is nothing."""
-    others = sorted(set(os.listdir(container.directory)) - {os.path.basename(container.log)})
+    """What is in the directory of a container that does not exist."""
+    others = partial.contents(container)
     if others:
         raise InUse(f"{container.directory} is in the way: it has no config but {', '.join(others[:5])} in it")
 

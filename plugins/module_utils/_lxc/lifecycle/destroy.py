@@ -85,7 +85,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         raise InUse(
             f"Container {container.name} cannot be removed: it has the snapshots {', '.join(snapshots)}", hint="Say delete_snapshots: true"
         )
-    if marker == "abandoned":
+    if marker == "abandoned" or partial.is_empty(container):
         return None
     return _load(container, problems)
 

@@ -58,6 +58,17 @@ def is_abandoned(container: Container, timeout: float) -> bool:
         time.sleep(_POLL)
 
 
+def contents(container: Container) -> list[str]:
+    """What is in its directory but for a log, which an older one may have left. Where a creation was killed before it had its marker
+    there is nothing."""
+    return sorted(set(os.listdir(container.directory)) - {os.path.basename(container.log)})
+
+
+def is_empty(container: Container) -> bool:
+    """Whether there is no more than a directory of it, without so much as the marker."""
+    return os.path.isdir(container.directory) and not os.path.islink(container.directory) and not contents(container)
+
+
 def remember_storage(fd: int, rootfs_path: str) -> None:
     os.ftruncate(fd, 0)
     os.pwrite(fd, rootfs_path.encode("utf-8", "surrogateescape"), 0)

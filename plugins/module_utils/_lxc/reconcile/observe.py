@@ -57,9 +57,13 @@ def settled_state(one: Container) -> State:
 
 
 def _existence(one: Container, state: State) -> str:
-    if state is State.STOPPED and os.path.lexists(one.partial):
+    if state is not State.STOPPED:
+        return "defined"
+    is_there = os.path.lexists(one.config)
+    if os.path.lexists(one.partial) or (os.path.lexists(one.directory) and not is_there):
         from ..lifecycle import partial
 
-        if partial.is_abandoned(one, _SETTLE):
+        if partial.is_abandoned(one, _SETTLE) or partial.is_empty(one):
             return "half-made"
-    return "absent" if state is State.STOPPED and not os.path.lexists(one.config) else "defined"
+        is_there = os.path.lexists(one.config)  # somebody may have made or removed it meanwhile
+    return "defined" if is_there else "absent"
