@@ -373,13 +373,13 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
 def test_two_at_once(one: Container) -> None:
     for _round in range(ROUNDS):
         made = together(lambda: task(one), lambda: task(one))
-        assert sorted(made) == [(True, [f"make snapshot snap{number} of web"]) for number in (0, 1)]
+        assert sorted(made, key=str) == [(True, [f"make snapshot snap{number} of web"]) for number in (0, 1)]
         named = together(lambda: task(one, snapshot="mine"), lambda: task(one, snapshot="mine"))
-        assert sorted(named) == [(False, []), (True, ["make snapshot mine of web"])]
+        assert sorted(named, key=str) == [(False, []), (True, ["make snapshot mine of web"])]
         again = [(True, ["restore web to snapshot snap0"])] * 2
         assert together(*[lambda: task(one, snapshot="snap0", state="restored")] * 2) == again
         gone = together(*[lambda: task(one, snapshot="mine", state="absent")] * 2)
-        assert sorted(gone) == [(False, []), (True, ["remove snapshot mine of web"])]
+        assert sorted(gone, key=str) == [(False, []), (True, ["remove snapshot mine of web"])]
         task(one, state="absent", all=True)
         nothing_left(one)
 

@@ -93,6 +93,11 @@ def is_free(container: Container, name: str) -> bool:
     return all(is_left_over(one.container) for one in mine)
 
 
+def is_coming(container: Container, name: str) -> bool:
+    """Whether somebody is making one of this name, or has made it by now."""
+    return any(one.name == name and one.problem in ("", BUSY) for one in entries(container))
+
+
 def next_name(container: Container) -> str:
     """LXC's: snap0, snap1 and so on, the first that is free."""
     taken = {one.name for one in entries(container) if not is_left_over(one.container)}

@@ -66,7 +66,11 @@ class Effects:
     def foresee_creation(self, wanted: Wanted, name: str) -> None:
         from ..lifecycle import snapshot
 
-        snapshot.check(wanted.container, name)
+        try:
+            snapshot.check(wanted.container, name)
+        except InUse:
+            if not snapshot_list.is_coming(wanted.container, name):  # else it is waited for when it comes to that
+                raise
 
     def foresee_removal(self, wanted: Wanted, names: Sequence[str]) -> Sequence[str]:
         from ..lifecycle import snapshot
