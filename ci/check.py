@@ -40,7 +40,8 @@ NOISE = re.compile(
 STEPS = ROOT / "ci" / "steps"
 CORE_2_19 = (11, 12, 13)  # the Pythons, 3.X, that it runs on
 # All but what root-start takes, and debian, which has a package mirror.
-ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start", "--ignore=tests/root/service"]
+DEBIAN = ["tests/root/service", *(f"tests/root/template/test_{name}.py" for name in ("debian", "debootstrap", "systemd", "many"))]
+ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start", *(f"--ignore={tests}" for tests in DEBIAN)]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
 UNIFIED = [
     *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
@@ -49,6 +50,12 @@ UNIFIED = [
         for name in ("soak", "network", "console", "escapes", "hostile_root", "protocol", "stock_terminals")
     ),
     *("--ignore=tests/root/lifecycle/test_attach_hostile.py", "--ignore=tests/root/lifecycle/test_destroy.py"),
+    *(f"--ignore-glob=tests/root/lifecycle/test_{names}*.py" for names in ("clone", "snapshot")),
+]
+# And what takes long and finds little of its own there: kills, replacements, deadlines of hooks.
+UNIFIED_BRIEF = [
+    *UNIFIED,
+    *(f"--ignore=tests/root/start/test_{name}.py" for name in ("cleaner", "killed_answers", "replace", "interrupted", "sleepers")),
 ]
 # What differs most where there is no cgroup v2: how a container is put into its cgroups, frozen, ended and entered.
 LEGACY = [
@@ -130,8 +137,8 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) 
         step("states-2.21", "integration", "integration", "dev", "states"),
         step("root-start", "root", "root", "root", "tests/root/start"),
         step("integration-2.19", "integration", "integration", "core-2.19", "all" if whole else "brief"),
-        step("root-unified", "root", "root", "--unified", "root", *UNIFIED),
-        step("debian", "root", "debian", "root"),
+        step("root-unified", "root", "root", "--unified", "root", *(UNIFIED if soak else UNIFIED_BRIEF)),
+        step("debian", "root", "debian", "root", *DEBIAN),
         step("over-ssh", "integration", "over-ssh"),
         step("quickstart", "quickstart", "quickstart"),
         step("molecule", "molecule", "molecule"),

@@ -6,36 +6,32 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT_TESTS = Path(__file__).resolve().parents[1] / "root"
 INSTALLED = {"HOSTKIT_REQUIRE_ORACLE": "1"}
+pytest_plugins = ["pytester"]
+Outcome = Callable[[str, "dict[str, str]"], pytest.RunResult]
 MIRROR = {**INSTALLED, "HOSTKIT_REQUIRE_MIRROR": "1"}
 
 
-def outcome(tmp_path: Path, body: str, env: dict[str, str]) -> tuple[int, str]:
-    (tmp_path / "test_it.py").write_text(f"import pytest\n{body}\n")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HOSTKIT_"))}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "skips",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        str(tmp_path / "test_it.py"),
-    ]
-    env = {**clean, "PYTHONPATH": str(ROOT_TESTS), "PYTHONDONTWRITEBYTECODE": "1", **env}
-    ran = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
-    return ran.returncode, ran.stdout
+@pytest.fixture
+def outcome(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """A file with these lines is run with the plugin, in this process."""
+
+    def run(body: str, env: dict[str, str]) -> pytest.RunResult:
+        for name in [name for name in os.environ if name.startswith(("PYTEST_ADDOPTS", "HOSTKIT_"))]:
+            monkeypatch.delenv(name)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.syspath_prepend(str(ROOT_TESTS))
+        pytester.makepyfile(test_it=f"import pytest\n{body}\n")
+        return pytester.runpytest_inprocess("-q", "-p", "skips", "-p", "no:cacheprovider", "-c", os.devnull)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -51,10 +47,11 @@ def outcome(tmp_path: Path, body: str, env: dict[str, str]) -> tuple[int, str]:
         ("def test(): pass", MIRROR, 0),
     ],
 )
-def test_a_skip(tmp_path: Path, body: str, env: dict[str, str], status: int) -> None:
-    assert outcome(tmp_path, body, env)[0] == status
+def test_a_skip(outcome: Outcome, body: str, env: dict[str, str], status: int) -> None:
+    assert outcome(body, env).ret == status
 
 
-def test_a_file_that_is_skipped_as_a_whole(tmp_path: Path) -> None:
-    status, said = outcome(tmp_path, "pytest.importorskip('no_such_module')\ndef test(): pass", INSTALLED)
-    assert status not in (0, 5) and "nothing may be missing here" in said and "no_such_module" in said
+def test_a_file_that_is_skipped_as_a_whole(outcome: Outcome) -> None:
+    result = outcome("pytest.importorskip('no_such_module')\ndef test(): pass", INSTALLED)
+    said = result.stdout.str()
+    assert result.ret not in (0, 5) and "nothing may be missing here" in said and "no_such_module" in said
