@@ -192,9 +192,25 @@ def lifecycle_recovery() -> tuple[object, ...]:
         stop,
         unapplied,
         users,
+        wholefile,
     )
 
-    return recovery, rehearsal, replace, replacing, restore, snapshot, snapshot_list, source, start, start_errors, stop, unapplied, users
+    return (
+        recovery,
+        rehearsal,
+        replace,
+        replacing,
+        restore,
+        snapshot,
+        snapshot_list,
+        source,
+        start,
+        start_errors,
+        stop,
+        unapplied,
+        users,
+        wholefile,
+    )
 
 
 def monitor() -> tuple[object, ...]:

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, mountinfo, process
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import clone, dependents, destroy, partial
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import clone, dependents, destroy, partial, wholefile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from cloned import KINDS, inside, make, quiet, request, tree_of
 
@@ -82,7 +82,7 @@ def test_killed_at_any_moment(lxc_path: Path, in_child: Callable[..., Any], stor
         os.waitpid(pid, 0)
         until_free(wanted.target)
         seen.add(partial.state(wanted.target) if os.path.isdir(wanted.target.directory) else "nothing")
-        assert tree_of(source.directory, "lxc_snapshots", "lxc_snapshots.new") == before
+        assert tree_of(source.directory, "lxc_snapshots", f"lxc_snapshots{wholefile.SUFFIX}") == before
         if partial.state(wanted.target) == "whole" and os.path.exists(wanted.target.config):
             continue
         assert [one.target for one in mountinfo.read() if str(lxc_path) in one.target] == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue, InUse, LxcError, NotFound
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, restore, snapshot_list
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, restore, snapshot_list, wholefile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from snapshots import check, everything, make, state, stock, task, tree, write
 
@@ -47,7 +47,7 @@ def nothing_left(one: Container) -> None:
     """Of what work is done in."""
     assert not any(name.startswith(".") for name in os.listdir(one.lxc_path))
     names = [path.name for path in Path(one.lxc_path).rglob("*")]
-    assert not [name for name in names if name in ("partial", "hostkit-restoring") or name.endswith(".new")]
+    assert not [name for name in names if name in ("partial", "hostkit-restoring") or name.endswith(wholefile.SUFFIX)]
     assert not any(path.is_symlink() for path in Path(one.directory).iterdir())
 
 
@@ -397,7 +397,7 @@ def test_links_among_the_snapshots_are_not_followed(one: Container, lxc_path: Pa
 def test_a_comment_that_is_a_link_is_replaced_and_not_written_through(one: Container, tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("untouched")
     task(one, snapshot="a")
-    for name in ("comment", "comment.new"):
+    for name in ("comment", f"comment{wholefile.SUFFIX}"):
         Path(snap(one, "a").directory, name).symlink_to(tmp_path / "victim")
     task(one, snapshot="a", comment="mine\nlxc.hook.start = /evil")
     assert (tmp_path / "victim").read_text() == "untouched"
@@ -454,3 +454,21 @@ def test_check_mode_touches_nothing(one: Container) -> None:
     ):
         assert check(one, **options).changed
     assert everything(one.lxc_path) == before
+
+
+def test_the_files_that_its_config_names_come_back_as_they_were(one: Container) -> None:
+    """Its fstab names places in its own directory, which must not be those of the snapshot or of where the new one was made."""
+    fstab, hook = Path(one.directory, "fstab"), Path(one.directory, "hook")
+    fstab.write_text(f"{one.directory}/data mnt none bind,optional 0 0\n")
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    with open(one.config, "a", encoding="utf-8") as file:
+        file.write(f"lxc.mount.fstab = {fstab}\nlxc.hook.post-stop = {hook} {one.directory}/data\n")
+    before = {path.name: path.read_text() for path in (Path(one.config), fstab, hook)}
+    task(one)
+    assert f"{one.directory}/snaps/snap0/fstab" in Path(snap(one, "snap0").config).read_text()
+    fstab.write_text("changed\n")
+    hook.unlink()
+    task(one, snapshot="snap0", state="restored")
+    assert {path.name: path.read_text() for path in (Path(one.config), fstab, hook)} == before
+    assert hook.stat().st_mode & 0o111

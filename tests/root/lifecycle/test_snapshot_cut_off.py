@@ -25,7 +25,7 @@ import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, rename
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list, wholefile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from snapshots import make, state, stock, task, tree, write
@@ -130,7 +130,7 @@ def fleet_job(one: Container, **params: Any) -> Any:
 def nothing_left(one: Container) -> None:
     lxc_path = Path(one.lxc_path)
     assert not any(name.startswith(".") for name in os.listdir(lxc_path))
-    odd = [path for path in lxc_path.rglob("*") if path.name in ("partial", "hostkit-restoring") or path.name.endswith(".new")]
+    odd = [path for path in lxc_path.rglob("*") if path.name in ("partial", "hostkit-restoring") or path.name.endswith(wholefile.SUFFIX)]
     assert not odd and not any(path.is_symlink() for path in Path(one.directory).iterdir())
 
 

@@ -59,13 +59,6 @@ def test_what_goes_when_another_root_comes(tmp_path: Path) -> None:
     assert "/srv/far" not in replace.going(over, ())
 
 
-def test_a_path_is_repointed_as_a_whole() -> None:
-    text = "a = /p/.w.web/web/rootfs\nb = /p/.w.web/web\nc = /p/.w.web/web2/x\nd = dir:/p/.w.web/web:/p/.w.web/web/y\n"
-    wanted = "a = /p/web/rootfs\nb = /p/web\nc = /p/.w.web/web2/x\nd = dir:/p/web:/p/web/y\n"
-    assert replace.repoint(text, "/p/.w.web/web", "/p/web") == wanted
-    assert replace.repoint("/p/web.x /p/web", "/p/web", "/a\\1") == "/p/web.x /a\\1"
-
-
 def test_lists_change_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "LXC_RUN", str(tmp_path / "run"))
     base, one, other = (make(tmp_path, name, "") for name in ("base", "one", "other"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import configfile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, effects, observe_config, settled, verbs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
@@ -130,7 +131,7 @@ def test_a_file_that_is_not_utf8_survives(tmp_path):
     with open(one.config, "wb") as stream:
         stream.write(b"# \xff\nlxc.tty.max = 1\n")
     text = observe_config.read_config(one)
-    effects.replace(one.config, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config))
+    configfile.write(one, drift.new_text(text, wanted(config={"lxc.tty.max": 2}), one.config), mode=None)
     with open(one.config, "rb") as stream:
         assert stream.read() == b"# \xff\nlxc.tty.max = 2\n"
 

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The config of a container that is being made, read and written."""
+"""The config of a container, read and written."""
 
 from __future__ import annotations
 
 import os
 
 from ..errors import StepError
-from ..kernel import tree
 from ..paths import Container
+from . import wholefile
 
 
 def read(container: Container) -> str:
@@ -22,17 +22,9 @@ def read(container: Container) -> str:
         raise StepError.from_os("config", "Read", container.config, error) from error
 
 
-def write(container: Container, text: str) -> None:
-    """Whole or not at all, and on the disk before the marker goes."""
-    temporary = container.config + ".new"
+def write(container: Container, text: str, mode: int | None = 0o640) -> None:
+    """On the disk before the marker goes."""
     try:
-        tree.remove(temporary)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o640)
-            os.fsync(file.fileno())
-        os.rename(temporary, container.config)
+        wholefile.write(container.config, text, mode)
     except OSError as error:
         raise StepError.from_os("config", "Write", container.config, error) from error

@@ -16,7 +16,7 @@ from typing import Optional
 from ..errors import NotFound
 from ..paths import Container
 from ..rollback import Rollback
-from . import lock
+from . import lock, wholefile
 
 
 def sources(container: Container) -> list[Container]:
@@ -212,6 +212,4 @@ def _write(path: str, lines: list[str]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
-    with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write("".join(line + "\n" for line in lines))
-    os.rename(path + ".new", path)
+    wholefile.write(path, "".join(line + "\n" for line in lines), 0o644)

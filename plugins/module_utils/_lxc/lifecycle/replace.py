@@ -14,24 +14,35 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ..config import edit, lines, repoint
 from ..errors import InUse, LxcError, StepError, Unsupported
 from ..kernel import rename, tree
 from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, destroy, ledger, lock, partial, snapshot_list, users
+from . import dependents, destroy, ledger, lock, partial, snapshot_list, users, wholefile
 from .replacing import WORK, aside_of, journal_of, work_of
 
 WAIT = 300.0  # whole trees are copied while it is held
 # What of a container's directory is its state, and goes with it; beside the places that its config names.
 _STATE = frozenset(
-    {"config", "config.new", "partial", "rootfs", "overlay", "delta0", "olwork", "rootdev", "lxc_rdepends", "hostkit-restoring"}
+    {
+        "config",
+        f"config{wholefile.SUFFIX}",
+        "partial",
+        "rootfs",
+        "overlay",
+        "delta0",
+        "olwork",
+        "rootdev",
+        "lxc_rdepends",
+        "hostkit-restoring",
+    }
 )
 # Their storage has a name of its own, which does not change with the directory's.
 _ELSEWHERE = ("lvm", "zfs", "nbd", "rbd")
@@ -95,7 +106,7 @@ def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[
         warnings = make(work)
         replacement = Replacement(container, work, _root(container))
         _rewrite(work, container)
-        _write(journal_of(work), json.dumps({"carried": _carry(replacement, layers)}))
+        wholefile.write(journal_of(work), json.dumps({"carried": _carry(replacement, layers)}))
     except OSError as error:
         discard(work)
         raise StepError.from_os("restore", "Prepare", str(error.filename or work.directory), error) from error
@@ -182,29 +193,19 @@ def _own_places(rootfs_path: str) -> tuple[str, ...]:
 
 
 def _rewrite(work: Container, container: Container) -> None:
-    """The config, as it has to be in the container's place."""
-    with open(work.config, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        text = file.read()
-    _write(work.config, repoint(text, work.directory, container.directory))
+    """The config, and the fstab that it names, as they have to be in the container's place."""
+    moves = [(work.directory, container.directory)]
+    text = _read(work.config)
+    fstab = lines.values(text, work.config).get("lxc.mount.fstab", [""])[-1]
+    if fstab.startswith(f"{work.directory}/") and os.path.isfile(fstab):
+        wholefile.write(fstab, repoint.fstab(_read(fstab), moves))
+    root = {"lxc.rootfs.path": repoint.words(_root(work), moves)}
+    wholefile.write(work.config, edit.edit(repoint.repoint(text, moves, work.config), root, work.config))
 
 
-def repoint(text: str, old: str, new: str) -> str:
-    """A directory's path replaced wherever it stands as one, alone or as the beginning of another."""
-    return re.sub(re.escape(old) + r"(?![A-Za-z0-9_.+@-])", new.replace("\\", r"\\"), text)
-
-
-def _write(path: str, text: str) -> None:
-    """Whole or not at all, with the mode of what was there."""
-    mode = stat.S_IMODE(os.lstat(path).st_mode) if os.path.lexists(path) else 0o600
-    temporary = path + ".new"
-    tree.remove(temporary)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
-    os.rename(temporary, path)
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
 
 
 def _carry(replacement: Replacement, layers: tuple[str, ...]) -> list[str]:
@@ -262,7 +263,7 @@ def _mark(work: Container, container: Container) -> int:
     """LXC's marker on what is to go, with its storage at the place where it is now."""
     marker_fd = partial.mark(work, "remove it")
     if not partial.storage(marker_fd):
-        text = repoint(_root(work), container.directory, work.directory) if _is_managed(work) else ""
+        text = repoint.words(_root(work), [(container.directory, work.directory)]) if _is_managed(work) else ""
         partial.remember_storage(marker_fd, text)
     return marker_fd
 

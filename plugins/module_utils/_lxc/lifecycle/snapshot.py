@@ -12,10 +12,9 @@ import os
 from collections.abc import Sequence
 
 from ..errors import InUse, LxcError, StepError
-from ..kernel import tree
 from ..paths import Container
 from ..storage import backends
-from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users
+from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users, wholefile
 
 
 def request(container: Container, name: str) -> clone.CloneRequest:
@@ -124,15 +123,7 @@ def _check_own(one: Container) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    """Whole or not at all, and in the place of whatever is there, a link included."""
     try:
-        tree.remove(path + ".new")
-        fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.rename(path + ".new", path)
+        wholefile.write(path, text, 0o644)
     except OSError as error:
         raise StepError.from_os("snapshot", "Write", path, error) from error

@@ -80,14 +80,14 @@ class Effects:
     def write_config(self, desired: Desired) -> Outcome:
         """Under LXC's lock, from what the file says now."""
         from ..config import parser
-        from ..lifecycle import lock
+        from ..lifecycle import configfile, lock
         from . import drift, observe_config
 
         one = desired.container
         with lock.hold(one, "change the config", LOCK_TIMEOUT):
             before = observe_config.read_config(one)
             text = drift.new_text(before, desired, one.config)
-            replace(one.config, text)
+            configfile.write(one, text, mode=None)
         return Outcome(parser.parse(text, one.config, []).warnings, was_so=text == before)
 
     def resize(self, desired: Desired) -> Outcome:
@@ -165,20 +165,3 @@ def _clone_request(desired: Desired, source: Container, is_snapshot: bool) -> Cl
         config=desired.config,
         networks=desired.networks,
     )
-
-
-def replace(path: str, text: str) -> None:
-    """A new file in the place of the old one, at once, with its mode and owner."""
-    old = os.stat(path, follow_symlinks=False)
-    new_path = f"{path}.hostkit-new"
-    try:
-        descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchown(stream.fileno(), old.st_uid, old.st_gid)
-            os.fchmod(stream.fileno(), old.st_mode & 0o7777)
-            os.fsync(stream.fileno())
-        os.rename(new_path, path)
-    except OSError as error:
-        raise StepError.from_os("config", "Write", path, error) from error
