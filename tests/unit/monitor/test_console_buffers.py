@@ -58,6 +58,21 @@ def test_the_ring_keeps_the_last(loop: Loop) -> None:
     assert console.master_fd == -1
 
 
+def test_what_one_console_says_is_paid_for_by_a_pause(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as so many bytes may cost; until then its master is not looked at, so that the others have their turn."""
+    console, slave = make(loop, ring=4096)
+    pauses: list[float] = []
+    monkeypatch.setattr(loop, "later", lambda seconds, act: pauses.append(seconds))
+    os.write(slave, b"x" * 1000)
+    loop.turn()
+    os.write(slave, b"more")
+    monkeypatch.undo()
+    loop.later(0, lambda: None)
+    loop.turn()
+    assert pauses == [1000 / (1 << 20)] and bytes(console.ring) == b"x" * 1000
+    console.close()
+
+
 def test_what_was_written_last_is_read_before_the_end(loop: Loop, tmp_path: Path) -> None:
     console, slave = make(loop, str(tmp_path / "log"), ring=4096)
     os.write(slave, b"last words\n")

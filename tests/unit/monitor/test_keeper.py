@@ -131,3 +131,27 @@ def test_one_that_was_told_to_end_or_never_came_up_is_the_last(monkeypatch: pyte
 def test_told_to_end_while_there_is_none_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     times, status = run(monkeypatch, 1, end_after=3)
     assert (len(times), status) == (5, 0)
+
+
+def test_a_child_that_ended_before_its_signal_could_be_heard_is_known_to_the_monitor() -> None:
+    """Of one that had others before: they may end while it is not a keeper yet."""
+    read_fd, write_fd = os.pipe()
+
+    def begin(_bond: object, _held: object, statuses: dict[int, int]) -> None:
+        os.write(write_fd, repr(list(statuses.values())).encode())
+        os._exit(0)
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            gone = os.fork()
+            if gone == 0:
+                os._exit(7)
+            os.waitid(os.P_PID, gone, os.WEXITED | os.WNOWAIT)
+            keeper.Keeper(begin, {}).run()
+        finally:
+            os._exit(99)
+    os.close(write_fd)
+    with open(read_fd, encoding="ascii") as file:
+        assert file.read() == repr([7 << 8])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
