@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -25,19 +26,33 @@ print(query.__file__, query.__cached__ if sys.dont_write_bytecode else "")
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "run"
+@pytest.fixture(scope="module")
+def persisted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("persisted") / "run"
     place.mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "RUN", str(place))
+        runtime.persist()
+    return place
+
+
+@pytest.fixture
+def run(tmp_path: Path, persisted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With a copy of the runtime that is this test's own; links lead to where they did, below it."""
+    place = tmp_path / "run"
+    shutil.copytree(persisted, place, symlinks=True)
+    for link in place.glob("compiled-*"):
+        target = os.readlink(link)
+        link.unlink()
+        link.symlink_to(target.replace(str(persisted), str(place)))
     monkeypatch.setattr(paths, "RUN", str(place))
-    runtime.persist()
     return place
 
 
 def as_shipped(tmp_path: Path, change: str = "") -> Path:
     """A zip as Ansible makes it, with packages down to ours."""
     shipped = tmp_path / f"payload{change.replace('/', '')}.zip"
-    with zipfile.ZipFile(shipped, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(shipped, "w", zipfile.ZIP_STORED) as file:
         for above in Path(PREFIX).parents:
             if above.name:
                 file.writestr(f"{above}/__init__.py", "")

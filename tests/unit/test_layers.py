@@ -216,7 +216,7 @@ def test_files_and_functions_stay_small() -> None:
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if path.parent.name in ("modules", "doc_fragments"):  # their documentation does not count
             lines -= sum((node.end_lineno or 0) - node.lineno for node in tree.body if isinstance(node, ast.Assign))
-        if lines > 400:
+        if lines > 400 and path.stem != MANIFEST:  # which a program writes
             large.append(f"{path.relative_to(ROOT)}: {lines} lines")
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 60:

@@ -16,7 +16,7 @@ from typing import Optional
 from ..errors import NotFound
 from ..paths import Container
 from ..rollback import Rollback
-from . import lock, wholefile
+from . import lock
 
 
 def sources(container: Container) -> list[Container]:
@@ -212,4 +212,6 @@ def _write(path: str, lines: list[str]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
+    from . import wholefile
+
     wholefile.write(path, "".join(line + "\n" for line in lines), 0o644)
