@@ -25,7 +25,14 @@ import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, rename
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, replacing, snapshot_list, wholefile
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import (
+    destroy,
+    partial,
+    recovery,
+    replacing,
+    snapshot_list,
+    wholefile,
+)
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from snapshots import make, state, stock, task, tree, write
@@ -229,9 +236,25 @@ def test_the_container_is_removed_instead(one: Container) -> None:
     for _round in range(ROUNDS):
         task(one)
         killed_before(lambda: task(one, snapshot="snap0", state="restored"), draw.randrange(150))
-        fleet_job(one, state="absent", delete_snapshots=True).apply()
+        report = fleet_job(one, state="absent", delete_snapshots=True).apply()
+        assert not report.failed
         assert os.listdir(one.lxc_path) == []
         write(make(Path(one.lxc_path), "web", "dir"), "first")
+
+
+def test_a_child_of_who_was_killed_is_waited_for(one: Container) -> None:
+    """It ends a moment later, and has the marker until then."""
+    work = replacing.work_of(one)
+    os.makedirs(work.directory)
+    marker_fd = markers.mark(work, "make it")
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.5)
+        os._exit(0)
+    os.close(marker_fd)
+    recovery.bring_to_end(one, "try it")
+    nothing_left(one)
+    assert ended(pid) == 0
 
 
 @pytest.fixture

@@ -260,7 +260,8 @@ def _tell(container: Container, work: Container) -> None:
 
 
 def _mark(work: Container, container: Container) -> int:
-    """LXC's marker on what is to go, with its storage at the place where it is now."""
+    """LXC's marker on what is to go, with its storage at the place where it is now. A child of who was killed may not have ended yet."""
+    partial.is_abandoned(work, lock.TIMEOUT)
     marker_fd = partial.mark(work, "remove it")
     if not partial.storage(marker_fd):
         text = repoint.words(_root(work), [(container.directory, work.directory)]) if _is_managed(work) else ""
