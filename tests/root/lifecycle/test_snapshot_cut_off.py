@@ -25,14 +25,8 @@ import pytest
 import snapshots
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, rename
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import (
-    destroy,
-    partial,
-    recovery,
-    replacing,
-    snapshot_list,
-    wholefile,
-)
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, recovery, replacing, snapshot_list, wholefile
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import partial as markers
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from snapshots import make, state, stock, task, tree, write
