@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, dependents, destroy
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 
 
 def quiet(line: str) -> None:
@@ -60,6 +61,19 @@ def refused(container: paths.Container, *words: str, **how: bool) -> None:
         assert word in caught.value.message
     stock("lxc-destroy", "-P", container.lxc_path, "-n", container.name, *(["-s"] if how else []), ok=False)
     assert sorted(str(path) for path in Path(container.directory).rglob("*")) == before
+
+
+def test_a_link_is_not_followed_to_another_container(one: paths.Container) -> None:
+    """Nor foreseen in check mode."""
+    alias = paths.Container(one.lxc_path, "alias")
+    os.symlink(one.directory, alias.directory)
+    job = fleet.job({"name": ["alias"], "lxc_path": one.lxc_path, "state": "absent"})
+    for report in (job.predict(), job.apply()):
+        assert "alias is a symbolic link to" in report.failed and not report.changed
+    with pytest.raises(InUse, match="symbolic link"):
+        destroy.destroy(alias)
+    assert os.path.exists(one.config) and os.path.exists(one.rootfs) and os.path.islink(alias.directory)
+    os.unlink(alias.directory)
 
 
 def test_snapshots_that_stock_lxc_made(one: paths.Container) -> None:

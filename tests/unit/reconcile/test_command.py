@@ -97,6 +97,9 @@ def test_creates_and_removes(there, params, runs):
         ({"argv": ["a\0"]}, "without NUL"),
         ({"argv": ["a"], "creates": "x"}, "creates: expected an absolute path"),
         ({"argv": ["a"], "chdir": "x"}, "chdir"),
+        ({"argv": ["a"], "timeout": 0}, "timeout: expected a number of seconds greater than 0"),
+        ({"argv": ["a"], "timeout": -2}, "-2 for timeout"),
+        ({"argv": ["a"], "lxc_path": ""}, "lxc_path"),
     ],
 )
 def test_what_is_refused(there, params, said):

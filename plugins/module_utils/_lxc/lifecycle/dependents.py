@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Optional
 
-from ..errors import NotFound
+from ..errors import InUse, NotFound
 from ..paths import Container
 from ..rollback import Rollback
 from . import lock
@@ -70,6 +70,15 @@ def directories(place: str) -> list[str]:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def refuse_link(container: Container) -> None:
+    """What a link in the container's place leads to is somebody else's, perhaps another container of this lxcpath."""
+    if os.path.islink(container.directory):
+        raise InUse(
+            f"Container {container.name} cannot be removed: {container.directory} is a symbolic link to {os.readlink(container.directory)}",
+            hint="Remove the link by hand, or the container by its own name",
+        )
 
 
 def snapshot_directories(container: Container) -> tuple[str, str]:

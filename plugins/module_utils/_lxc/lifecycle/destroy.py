@@ -70,6 +70,7 @@ def sweep(container: Container, rootfs_path: str) -> None:
 
 def _checked(container: Container, delete_snapshots: bool, problems: list[ConfigError]) -> Config | None:
     """The config, unless the container is half-made; what is in the way is raised before anything is touched."""
+    dependents.refuse_link(container)
     state = client.state(container)
     if state != State.STOPPED:
         raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")

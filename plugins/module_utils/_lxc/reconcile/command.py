@@ -28,11 +28,13 @@ class Command:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
-        self._container = container(params["name"], params.get("lxc_path") or default_lxc_path())
+        self._container = container(params["name"], params["lxc_path"] if "lxc_path" in params else default_lxc_path())
         self._argv = _argv(params)
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):
                 raise BadValue(option, params[option], "an absolute path inside the container")
+        if params.get("timeout") is not None and params["timeout"] <= 0:
+            raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0")
 
     def predict(self) -> Report:
         needless = self._needless()

@@ -20,7 +20,7 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
+        lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
         named = params.get("name")
         if named is not None and not named:
             raise BadValue("name", named, "at least one name, or to be left out for all containers")

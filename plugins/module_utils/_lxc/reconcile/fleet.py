@@ -96,7 +96,7 @@ class _Later:
 
 def job(params: Mapping[str, Any]) -> Fleet:
     """From a task's parameters to its job; raises BadValue before anything is read or touched."""
-    lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
+    lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
     verbs: Any = _Later()
     return Fleet(desired(params, lxc_path), verbs)
 

@@ -20,9 +20,10 @@ def observe(desired: Desired) -> Observed:
     one = desired.container
     state = settled_state(one)
     existence = _existence(one, state)
-    if desired.state == "absent" and existence == "defined":
+    if desired.state == "absent" and existence != "absent":
         from ..lifecycle import dependents
 
+        dependents.refuse_link(one)
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
     if existence == "defined" and desired.says_storage:

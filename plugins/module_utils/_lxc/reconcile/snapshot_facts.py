@@ -40,7 +40,7 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        self._container = container(params["name"], params.get("lxc_path") or default_lxc_path())
+        self._container = container(params["name"], params["lxc_path"] if "lxc_path" in params else default_lxc_path())
         self._name = snapshot_list.check_name(params["snapshot"]) if "snapshot" in params else ""
 
     def predict(self) -> Report:

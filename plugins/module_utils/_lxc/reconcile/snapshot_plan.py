@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 
 def read(params: Mapping[str, Any]) -> Wanted:
     """The task's parameters, checked."""
-    lxc_path = check_lxc_path(params.get("lxc_path") or default_lxc_path())
+    lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
     state = params.get("state", "present")
     said = {option for option in set().union(*_OPTIONS.values()) if params.get(option) is not None and params[option] is not False}
     for option in sorted(said - _OPTIONS[state]):
