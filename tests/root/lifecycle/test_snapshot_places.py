@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, NotFound, Unsupported
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount, mount_old
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, restore
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from snapshots import check, everything, make, state, task, tree, write
 
@@ -129,6 +129,15 @@ def test_a_user_that_is_gone(lxc_path: Path) -> None:
     for act in (check, task):
         with pytest.raises(NotFound, match="gone does not exist"):
             act(one, snapshot="snap0", state="restored", force=True)
+
+
+def test_a_container_that_is_removed_while_it_is_restored(lxc_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = make(lxc_path, "web")
+    task(one)
+    monkeypatch.setattr(restore, "_again", lambda _found, _now: destroy.destroy(one, delete_snapshots=True))
+    with pytest.raises(NotFound, match="web does not exist"):
+        task(one, snapshot="snap0", state="restored")
+    assert os.listdir(lxc_path) == []
 
 
 def test_a_container_that_was_copied_by_hand_does_not_take_the_snapshots_of_the_first_along(lxc_path: Path) -> None:

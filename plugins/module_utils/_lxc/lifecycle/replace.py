@@ -79,8 +79,6 @@ def going(container: Container, layers: tuple[str, ...]) -> list[str]:
 
 def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
-    if not os.path.isdir(container.directory):
-        raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
     check_stopped(container)
     root = _root(container, container)
     if backends.kind_of(root) in _ELSEWHERE:
@@ -97,6 +95,9 @@ def check(container: Container) -> None:
 
 
 def check_stopped(container: Container) -> None:
+    """And that it is there at all: somebody may have removed it meanwhile."""
+    if not os.path.isdir(container.directory):
+        raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
     state = client.state(container)
     if state != State.STOPPED:
         raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
