@@ -60,6 +60,14 @@ def test_an_fstab_elsewhere_is_shared(two: tuple[paths.Container, paths.Containe
     assert os.listdir(two[1].directory) == []
 
 
+def test_what_is_made_already_stays(two: tuple[paths.Container, paths.Container]) -> None:
+    source, target = two
+    Path(source.config).write_text("source")
+    Path(target.config).write_text("target")
+    clonefiles.copy(f"lxc.hook.stop = /bin/a {source.config}\n", source, "", [(source.directory, target.directory)])
+    assert Path(target.config).read_text() == "target"
+
+
 def test_what_cannot_be_copied_is_named(two: tuple[paths.Container, paths.Container]) -> None:
     source, target = two
     Path(source.directory, "a.sh").write_text("")

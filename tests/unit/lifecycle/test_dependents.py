@@ -41,6 +41,8 @@ def test_the_old_counter_goes_on_as_a_counter_and_the_names_are_looked_for(tmp_p
     assert dependents.of(base) == ["one"]
     dependents.release(one)
     assert (tmp_path / "base/lxc_snapshots").read_text().strip() == "1"
+    dependents.release(one)  # its removal was cut off, and is begun anew
+    assert (tmp_path / "base/lxc_snapshots").read_text().strip() == "1"
 
 
 def test_an_old_counter_of_containers_elsewhere(tmp_path: Path) -> None:

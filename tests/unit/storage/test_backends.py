@@ -112,6 +112,14 @@ def test_destroy_leaves_the_lower_layer_of_somebody_else(tmp_path: Path) -> None
     assert (tmp_path / "base/rootfs/file").exists()
 
 
+@pytest.mark.parametrize("text", ["overlay:{0}/base:{0}/upper", "overlay:{0}/base:{0}/one/delta", "aufs:{0}/base:{0}/upper"])
+def test_destroy_leaves_a_lower_layer_that_is_only_beside_the_upper_one(tmp_path: Path, text: str) -> None:
+    for place in ("base", "upper", "one/delta"):
+        (tmp_path / place).mkdir(parents=True)
+    backends.for_rootfs(text.format(tmp_path)).destroy()
+    assert (tmp_path / "base").is_dir() and not os.path.lexists(text.format(tmp_path).split(":")[-1])
+
+
 def test_dir_in_a_place_of_its_own(tmp_path: Path) -> None:
     one = paths.container("one", str(tmp_path))
     assert Dir.create(one, {"directory": f"{tmp_path}/else"}) == f"dir:{tmp_path}/else"

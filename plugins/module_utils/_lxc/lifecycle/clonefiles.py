@@ -30,12 +30,16 @@ def named(text: str, source: Container, root: str) -> list[str]:
 
 
 def copy(text: str, source: Container, root: str, moves: Moves) -> None:
-    """Each regular file, or what a link leads to, with its mode and owner. Paths in the fstab are re-pointed."""
+    """Each regular file, or what a link leads to, with its mode and owner. Paths in the fstab are re-pointed.
+
+    What is made already, such as the config or an image that a hook gets as its argument, is left as it is.
+    """
     fstab = lines.values(text, source.config).get("lxc.mount.fstab", [""])[-1]
     for path in named(text, source, root):
-        if os.path.isfile(path):
+        target = repoint.path(path, moves)
+        if os.path.isfile(path) and not os.path.isfile(target):
             try:
-                _copy(path, repoint.path(path, moves), moves if path == _normal(fstab) else ())
+                _copy(path, target, moves if path == _normal(fstab) else ())
             except OSError as error:
                 raise StepError.from_os("clone", "Copy", path, error) from error
 

@@ -145,6 +145,7 @@ def release(container: Container, held: Optional[Container] = None) -> None:
         what = f"note that {container.name} uses its files no more"
         with contextlib.nullcontext() if source == held else lock.hold(source, what):
             _strike(source, container)
+    _write(f"{container.directory}/lxc_rdepends", [])  # so that a removal that is cut off counts it down only once
 
 
 def _strike(source: Container, container: Container) -> None:

@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, ledger, lock, partial
+from . import dependents, ledger, lock, partial, users
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -78,9 +78,9 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
     marker = partial.state(container)
     if marker == "busy":
         raise partial.busy(container, "destroy it")
-    users = dependents.of(container)
-    if users:
-        raise InUse(f"Container {container.name} cannot be removed: its files are used by its clones: {', '.join(users)}")
+    clones = dependents.of(container)
+    if clones:
+        raise InUse(f"Container {container.name} cannot be removed: its files are used by its clones: {', '.join(clones)}")
     snapshots = dependents.snapshots(container)
     if snapshots and not delete_snapshots and marker == "whole":
         raise InUse(
@@ -110,7 +110,7 @@ def _run_hook(container: Container, config: Config) -> None:
 
 
 def _remove_snapshots(container: Container) -> None:
-    """Each is a container of its own, with storage that may lie elsewhere."""
+    """Each is a container of its own. Of one that was copied by hand the root may be another's, outside of its directory: that stays."""
     for place in dependents.snapshot_directories(container):
         if not os.path.isdir(place):
             continue
@@ -119,6 +119,6 @@ def _remove_snapshots(container: Container) -> None:
             dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):
                 rootfs_path = _load(snapshot, []).rootfs_path
-                if rootfs_path:
+                if rootfs_path and not users.outside(snapshot, rootfs_path):
                     backends.for_rootfs(rootfs_path).destroy()
         tree.remove(place)

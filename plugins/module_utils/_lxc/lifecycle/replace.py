@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..config import edit, lines, repoint
-from ..errors import InUse, LxcError, StepError, Unsupported
+from ..errors import InUse, LxcError, NotFound, StepError, Unsupported
 from ..kernel import rename, tree
 from ..paths import Container
 from ..storage import backends
@@ -69,28 +69,35 @@ def hold(container: Container, what: str, timeout: float = WAIT) -> Iterator[Non
 
 
 def going(container: Container, layers: tuple[str, ...]) -> list[str]:
-    """What will vanish when a root that shares these layers comes in its place: names in its directory, and its root elsewhere."""
+    """What will vanish when a root that shares these layers comes in its place: paths in its directory, and its root elsewhere."""
     shared = {_first(place, container) for place in layers}
-    places = _own_places(_root(container))
-    names = (_STATE | {_first(place, container) for place in places}) - shared - {""}
-    inside = [f"{container.directory}/{name}" for name in sorted(names) if os.path.lexists(f"{container.directory}/{name}")]
+    places = _own_places(_root(container, container))
+    state = [f"{container.directory}/{name}" for name in _STATE]
+    inside = sorted({place for place in (*state, *places) if _first(place, container) not in {*shared, ""} and os.path.lexists(place)})
     return inside + [place for place in places if not _first(place, container)]
 
 
 def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
     check_stopped(container)
-    root = _root(container)
+    root = _root(container, container)
     if backends.kind_of(root) in _ELSEWHERE:
         raise Unsupported(
             f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
         )
-    mounted = tree.mounts_below(container.directory)
+    if os.stat(container.directory).st_dev != os.stat(container.lxc_path).st_dev:
+        text = f"Container {container.name} cannot be replaced in place: {container.directory} is not on the file system of its lxcpath"
+        raise Unsupported(text, hint="Say restore_as for a new container")
+    places = _own_places(root) if _is_managed(container) else ()
+    mounted = [where for place in (container.directory, *places) for where in tree.mounts_below(place)]
     if mounted:
         raise InUse(f"Container {container.name} cannot be restored: {mounted[0]} is mounted in it")
 
 
 def check_stopped(container: Container) -> None:
+    """And that it is there at all: somebody may have removed it meanwhile."""
+    if not os.path.isdir(container.directory):
+        raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
     state = client.state(container)
     if state != State.STOPPED:
         raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
@@ -104,7 +111,7 @@ def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[
     os.makedirs(work.lxc_path, 0o711, exist_ok=True)
     try:
         warnings = make(work)
-        replacement = Replacement(container, work, _root(container))
+        replacement = Replacement(container, work, _root(container, container))
         _rewrite(work, container)
         wholefile.write(journal_of(work), json.dumps({"carried": _carry(replacement, layers)}))
     except OSError as error:
@@ -175,8 +182,19 @@ def recover(container: Container) -> None:
         discard(work)
 
 
-def _root(container: Container) -> str:
-    return snapshot_list.rootfs_path(container)
+def _root(one: Container, container: Container) -> str:
+    """Its text. What lies in the container's directory is spelled so, where the config has it through a link to the lxcpath."""
+    words = snapshot_list.rootfs_path(one).split(":")
+    return ":".join(_respelled(word, container.directory) if word.startswith("/") else word for word in words)
+
+
+def _respelled(place: str, directory: str) -> str:
+    head = place
+    while head != "/":
+        if os.path.realpath(head) == os.path.realpath(directory):
+            return directory + place[len(head) :]
+        head = os.path.dirname(head)
+    return place
 
 
 def _first(place: str, container: Container) -> str:
@@ -199,7 +217,7 @@ def _rewrite(work: Container, container: Container) -> None:
     fstab = lines.values(text, work.config).get("lxc.mount.fstab", [""])[-1]
     if fstab.startswith(f"{work.directory}/") and os.path.isfile(fstab):
         wholefile.write(fstab, repoint.fstab(_read(fstab), moves))
-    root = {"lxc.rootfs.path": repoint.words(_root(work), moves)}
+    root = {"lxc.rootfs.path": repoint.words(_root(work, container), moves)}
     wholefile.write(work.config, edit.edit(repoint.repoint(text, moves, work.config), root, work.config))
 
 
@@ -211,21 +229,35 @@ def _read(path: str) -> str:
 def _carry(replacement: Replacement, layers: tuple[str, ...]) -> list[str]:
     """Give the new one what stays: a file as a second name of it, a directory, for now, as a link that will lead to it."""
     container, work, _old_root = replacement
-    gone = {os.path.basename(path) for path in going(container, layers) if os.path.dirname(path) == container.directory}
+    gone = going(container, layers)
     shared = {_first(place, container) for place in layers}
-    carried = []
-    for name in sorted(set(os.listdir(container.directory)) - gone):
-        source, target = f"{container.directory}/{name}", f"{work.directory}/{name}"
-        if os.path.lexists(target):
-            if name not in shared:
-                continue  # the new one's own
-            os.rmdir(target)  # the empty directory that every overlay has
-        if stat.S_ISDIR(os.lstat(source).st_mode):
-            os.symlink(f"../{WORK}.{container.name}/{container.name}/{name}", target)
-            carried.append(name)
-        else:
-            os.link(source, target, follow_symlinks=False)
+    carried: list[str] = []
+    for name in sorted(os.listdir(container.directory)):
+        if name in shared and os.path.lexists(f"{work.directory}/{name}"):
+            os.rmdir(f"{work.directory}/{name}")  # the empty directory that every overlay has
+        _carry_one(replacement, name, gone, carried)
     return carried
+
+
+def _carry_one(replacement: Replacement, name: str, gone: list[str], carried: list[str]) -> None:
+    """A path in the directory. What the new one has of its own stays; in a directory of it what else the old one has comes beside it."""
+    container, work, _old_root = replacement
+    source, target = f"{container.directory}/{name}", f"{work.directory}/{name}"
+    if source in gone:
+        return
+    is_directory = stat.S_ISDIR(os.lstat(source).st_mode)
+    if is_directory and not os.path.lexists(target) and any(place.startswith(source + "/") for place in gone):
+        os.mkdir(target)  # only the root in it goes
+        tree.copy_attributes(source, target)
+    if os.path.lexists(target):
+        if is_directory and stat.S_ISDIR(os.lstat(target).st_mode):
+            for inner in sorted(os.listdir(source)):
+                _carry_one(replacement, f"{name}/{inner}", gone, carried)
+    elif is_directory:
+        os.symlink(f"{'../' * (name.count('/') + 1)}{WORK}.{container.name}/{container.name}/{name}", target)
+        carried.append(name)
+    else:
+        os.link(source, target, follow_symlinks=False)
 
 
 def _carried(journal: str) -> list[str]:
@@ -264,7 +296,7 @@ def _mark(work: Container, container: Container) -> int:
     partial.is_abandoned(work, lock.TIMEOUT)
     marker_fd = partial.mark(work, "remove it")
     if not partial.storage(marker_fd):
-        text = repoint.words(_root(work), [(container.directory, work.directory)]) if _is_managed(work) else ""
+        text = repoint.words(_root(work, container), [(container.directory, work.directory)]) if _is_managed(work) else ""
         partial.remember_storage(marker_fd, text)
     return marker_fd
 

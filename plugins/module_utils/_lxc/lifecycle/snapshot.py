@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from ..errors import InUse, LxcError, StepError
 from ..paths import Container
-from ..storage import backends
 from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users, wholefile
 
 
@@ -115,11 +114,9 @@ def request_as(snapshot: Container, target: Container) -> clone.CloneRequest:
 
 def _check_own(one: Container) -> None:
     """A snapshot that was copied by hand names another's root, which would go with it."""
-    rootfs_path = snapshot_list.rootfs_path(one)
-    own = users.places_of(rootfs_path)[-1:] if backends.kind_of(rootfs_path) in ("dir", "overlayfs", "aufs", "btrfs", "loop") else ()
-    for place in own:
-        if not place.startswith(one.directory + "/"):
-            raise LxcError(f"Snapshot {one.name} has its root in {place}, outside of {one.directory}", hint="Remove it by hand")
+    place = users.outside(one, snapshot_list.rootfs_path(one))
+    if place:
+        raise LxcError(f"Snapshot {one.name} has its root in {place}, outside of {one.directory}", hint="Remove it by hand")
 
 
 def _write(path: str, text: str) -> None:

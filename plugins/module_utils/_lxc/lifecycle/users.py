@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..paths import Container
+from ..storage import backends
 from . import dependents, snapshot_list
 
 
@@ -32,6 +33,14 @@ def scan(lxc_path: str) -> list[User]:
 def places_of(rootfs_path: str) -> tuple[str, ...]:
     """The paths in a text of `lxc.rootfs.path`, whatever the backend."""
     return tuple(os.path.normpath(word) for word in rootfs_path.split(":") if word.startswith("/"))
+
+
+def outside(one: Container, rootfs_path: str) -> str:
+    """The place of a snapshot's own root that is not in its directory, "" for one that is. It was copied by hand, and names another's."""
+    if backends.kind_of(rootfs_path) not in ("dir", "overlayfs", "aufs", "btrfs", "loop"):
+        return ""
+    home = os.path.realpath(one.directory)
+    return next((place for place in places_of(rootfs_path)[-1:] if not _is_within(os.path.realpath(os.path.dirname(place)), home)), "")
 
 
 def of_places(places: Iterable[str], everybody: Iterable[User]) -> list[Container]:

@@ -74,10 +74,11 @@ class Aufs:
         return self.lower
 
     def destroy(self) -> None:
+        """The upper layer, and a lower one that is the container's own: where LXC puts it, and no other."""
         from ..kernel import tree
 
         tree.remove(self.upper)
-        if os.path.dirname(self.lower) == os.path.dirname(self.upper):
+        if os.path.basename(self.lower) == "rootfs" and self.upper == f"{os.path.dirname(self.lower)}/delta0":
             tree.remove(self.lower)
 
     def open_root(self) -> int:

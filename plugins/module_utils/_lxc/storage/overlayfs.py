@@ -115,14 +115,14 @@ class Overlayfs:
         return self.lowers[0]
 
     def destroy(self) -> None:
-        """The upper layer, its work directory, and a lower one that lies in the same container's directory."""
+        """The upper layer, its work directory, and a lower one that is a container's own: where LXC puts it, and no other."""
         from ..kernel import tree
 
         for place in (self.upper, self.work):
             tree.remove(place)
-        home = os.path.dirname(os.path.dirname(self.upper)) if os.path.basename(self.upper) == "delta" else os.path.dirname(self.upper)
         for lower in self.lowers:
-            if os.path.dirname(lower) == home:
+            home, name = os.path.split(lower)
+            if name == "rootfs" and self.upper in (f"{home}/overlay/delta", f"{home}/delta0"):
                 tree.remove(lower)
 
     def size(self) -> None:
