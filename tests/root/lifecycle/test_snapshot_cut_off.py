@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 import snapshots
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import LxcError, StepError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse, LxcError, StepError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mount_old, rename
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import destroy, recovery, replacing, snapshot_list, wholefile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import partial as markers
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, snapshot, snapshot_plan
 from snapshots import make, state, stock, task, tree, write
 
 SOAK = os.environ.get("HOSTKIT_SOAK") == "1"
@@ -249,6 +249,27 @@ def test_a_child_of_who_was_killed_is_waited_for(one: Container) -> None:
     recovery.bring_to_end(one, "try it")
     nothing_left(one)
     assert ended(pid) == 0
+
+
+def test_a_snapshot_that_another_is_making_is_no_obstacle_to_the_plan(one: Container) -> None:
+    """It began after this task had looked. What lies there and is none is one."""
+    wanted, target = snapshot_plan.read({"name": "web", "lxc_path": one.lxc_path, "snapshot": "mine"}), Path(one.directory, "snaps/mine")
+    target.mkdir(parents=True)
+    marker_fd = markers.mark(Container(str(target.parent), "mine"), "make it")
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    os.close(marker_fd)
+    try:
+        snapshot.Effects().foresee_creation(wanted, "mine")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        ended(pid)
+    (target / "partial").unlink()
+    (target / "file").touch()
+    with pytest.raises(InUse, match="is in the way of mine"):
+        snapshot.Effects().foresee_creation(wanted, "mine")
 
 
 @pytest.fixture

@@ -276,6 +276,18 @@ def test_killed_before_there_was_a_marker(container: paths.Container, log: bool)
     assert not fleet.job(absent).apply().changed and os.listdir(container.directory) == ["mine"]
 
 
+def test_a_file_in_its_place(container: paths.Container, fstree: Path) -> None:
+    """It is none of ours: it stays, and nothing is made."""
+    said = {"name": [container.name], "lxc_path": container.lxc_path}
+    Path(container.directory).write_text("mine")
+    report = fleet.job({**said, "state": "absent"}).apply()
+    assert not report.changed and not report.failed
+    for act in (create.foresee, lambda wanted: create.create(wanted, quiet)):
+        with pytest.raises(InUse, match="is in the way: it is not a directory"):
+            act(request(container, fstree))
+    assert Path(container.directory).read_text() == "mine"
+
+
 def test_two_at_once_one_makes_it(container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, go_on = threading.Event(), threading.Event()
     original = run.make

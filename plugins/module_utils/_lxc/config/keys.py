@@ -38,7 +38,7 @@ class Match(NamedTuple):
 
     key: Key
     name: str
-    index: int = -1  # type: ignore[assignment]
+    index: int = -1  # type: ignore[assignment]  # a tuple has a method of that name
     suffix: str = ""
     legacy: bool = False
 

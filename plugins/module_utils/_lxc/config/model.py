@@ -23,7 +23,7 @@ _EITHER = {
 class Network(NamedTuple):
     """One network; an empty string or list where nothing is said."""
 
-    index: int  # type: ignore[assignment]
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
     type: str
     link: str = ""
     name: str = ""

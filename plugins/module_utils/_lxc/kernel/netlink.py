@@ -147,7 +147,7 @@ def _teach(write_fd: int) -> NoReturn:
 class Link(NamedTuple):
     """One interface of a network namespace; `master` is an index, 0 for none."""
 
-    index: int  # type: ignore[assignment]
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
     name: str
     kind: str
     master: int

@@ -24,7 +24,7 @@ class Dhcp(NamedTuple):
 
     first: str
     last: str
-    count: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]  # a tuple has a method of that name
     domain: str
 
 

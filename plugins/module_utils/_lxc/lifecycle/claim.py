@@ -83,6 +83,8 @@ def _make_room(container: Container) -> None:
 
 def _check_leftovers(container: Container) -> None:
     """What is in the directory of a container that does not exist."""
+    if not os.path.isdir(container.directory):
+        raise InUse(f"{container.directory} is in the way: it is not a directory")
     others = partial.contents(container)
     if others:
         raise InUse(f"{container.directory} is in the way: it has no config but {', '.join(others[:5])} in it")

@@ -38,7 +38,7 @@ def state(container: Container) -> str:
     """One of "whole" (no marker), "busy" and "abandoned"."""
     try:
         fd = os.open(container.partial, _FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "whole"
     try:
         return "busy" if filelock.is_locked(fd) else "abandoned"

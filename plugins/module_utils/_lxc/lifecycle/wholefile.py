@@ -15,14 +15,16 @@ SUFFIX = ".hostkit-new"  # left by a kill, and gone with the next write
 
 
 def write(path: str, text: str, mode: int | None = None) -> None:
-    """Owned by us with this mode; without one as what is there now, or 0600. A link in its place is replaced, not followed.
+    """Owned by us with this mode; without one as the file that is there now, or 0600. A link in its place is replaced, not followed, and
+    its mode of 0777 means nothing.
 
     OSError: nothing has changed.
     """
     old = None
     if mode is None:
         with contextlib.suppress(FileNotFoundError):
-            old = os.lstat(path)
+            found = os.lstat(path)
+            old = found if stat.S_ISREG(found.st_mode) else None
     temporary = path + SUFFIX
     tree.remove(temporary)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -91,7 +91,7 @@ def answer(client: Client, request: Request, payload: bytes) -> Optional[Answer]
             return Answer(-errno.EINVAL)
         except OSError as error:  # a cgroup that has gone, no pty left
             return Answer(-(error.errno or errno.EIO))
-    return Answer(-_ERRNO.get(request.cmd, errno.ENOSYS))  # type: ignore[call-overload]
+    return Answer(-_ERRNO.get(request.cmd, errno.ENOSYS))  # type: ignore[call-overload]  # cmd may be any number
 
 
 def _tty(client: Client, request: Request, _payload: bytes) -> Answer:

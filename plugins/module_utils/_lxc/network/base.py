@@ -19,7 +19,7 @@ class Created(NamedTuple):
     """One interface: which `lxc.net.N`, its type, its name on the host, the one that it was given in the container's namespace and
     the one that it shall have there, gateways with `auto` resolved, and the mark that the host's end bears."""
 
-    index: int  # type: ignore[assignment]
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
     type: str
     host_name: str
     peer_name: str

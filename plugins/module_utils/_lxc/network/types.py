@@ -28,7 +28,7 @@ def shares_host(networks: Sequence[Network]) -> bool:
 def preload(networks: Sequence[Network]) -> None:
     """Import now what `configure_all` will use. Raises Unsupported for a type that cannot be made."""
     from ..kernel import netlink
-    from . import inside as _inside  # noqa: F401
+    from . import inside as _inside  # noqa: F401 - imported to be there
     from . import veth
 
     netlink.preload()

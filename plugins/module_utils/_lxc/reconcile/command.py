@@ -14,7 +14,7 @@ from ..errors import BadValue, LxcError
 from ..paths import Container, container
 from ..wire import query
 from ..wire.protocol import State
-from .place import default_lxc_path
+from .place import lxc_path_of
 from .plan import Report
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Command:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
-        self._container = container(params["name"], params["lxc_path"] if "lxc_path" in params else default_lxc_path())
+        self._container = container(params["name"], lxc_path_of(params))
         self._argv = _argv(params)
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):

@@ -12,7 +12,7 @@ from ..errors import BadValue, LxcError
 from ..lifecycle import details
 from ..paths import check_lxc_path, container
 from ..wire import query
-from .place import default_lxc_path
+from .place import lxc_path_of
 from .plan import Report
 
 
@@ -20,7 +20,7 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
+        lxc_path = check_lxc_path(lxc_path_of(params))
         named = params.get("name")
         if named is not None and not named:
             raise BadValue("name", named, "at least one name, or to be left out for all containers")

@@ -21,7 +21,7 @@ from . import container
 from .desired import Desired
 from .observe import observe
 from .parameters import desired
-from .place import default_lxc_path
+from .place import lxc_path_of
 from .plan import Report
 from .task import Task
 from .verbs import Verbs
@@ -96,7 +96,7 @@ class _Later:
 
 def job(params: Mapping[str, Any]) -> Fleet:
     """From a task's parameters to its job; raises BadValue before anything is read or touched."""
-    lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
+    lxc_path = check_lxc_path(lxc_path_of(params))
     verbs: Any = _Later()
     return Fleet(desired(params, lxc_path), verbs)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ..paths import LXC_CONF, LXC_PATH
 
@@ -17,3 +18,8 @@ def default_lxc_path() -> str:
     from ..lifecycle import hostconf
 
     return hostconf.lxc_path()
+
+
+def lxc_path_of(params: Mapping[str, object]) -> object:
+    """As the task says it, which is still to be checked: an empty one is not one that is left out."""
+    return params["lxc_path"] if "lxc_path" in params else default_lxc_path()

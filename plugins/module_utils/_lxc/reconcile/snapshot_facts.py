@@ -13,7 +13,7 @@ from ..lifecycle import snapshot_list, users
 from ..lifecycle.details import backing_store
 from ..lifecycle.snapshot_list import Snapshot
 from ..paths import Container, container
-from .place import default_lxc_path
+from .place import lxc_path_of
 from .plan import Report
 
 
@@ -40,7 +40,7 @@ class Facts:
     """A `Job` that changes nothing."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        self._container = container(params["name"], params["lxc_path"] if "lxc_path" in params else default_lxc_path())
+        self._container = container(params["name"], lxc_path_of(params))
         self._name = snapshot_list.check_name(params["snapshot"]) if "snapshot" in params else ""
 
     def predict(self) -> Report:

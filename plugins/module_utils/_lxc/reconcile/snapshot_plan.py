@@ -13,7 +13,7 @@ from ..errors import BadValue, NotFound
 from ..lifecycle import snapshot_list
 from ..lifecycle.snapshot_list import Snapshot
 from ..paths import Container, check_lxc_path, check_name, container
-from .place import default_lxc_path
+from .place import lxc_path_of
 from .plan import Change
 
 # What may stand beside each state. An option that is false is not said.
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 
 def read(params: Mapping[str, Any]) -> Wanted:
     """The task's parameters, checked."""
-    lxc_path = check_lxc_path(params["lxc_path"] if "lxc_path" in params else default_lxc_path())
+    lxc_path = check_lxc_path(lxc_path_of(params))
     state = params.get("state", "present")
     said = {option for option in set().union(*_OPTIONS.values()) if params.get(option) is not None and params[option] is not False}
     for option in sorted(said - _OPTIONS[state]):
