@@ -42,9 +42,14 @@ CORE_2_19 = (11, 12, 13)  # the Pythons, 3.X, that it runs on
 # What the sanity tests of the newer core have found: each has tools of its own, which are installed first. What compiles and is imported on
 # which Python does not depend on the core either.
 LINTED = [word for test in ("changelog", "pep8", "pslint", "pylint", "shellcheck", "yamllint") for word in ("--skip-test", test)]
-# All but what root-start takes, and debian, which has a package mirror.
+# Tests that read sources or try the checks themselves: whatever the target's Python is, they say the same.
+SOURCES = [f"--ignore=tests/unit/test_{name}.py" for name in ("bench", "check", "layers", "pin", "playbooks", "skips", "vm")]
+# All but what root-start and modules take, and debian, which has a package mirror.
 DEBIAN = ["tests/root/service", *(f"tests/root/template/test_{name}.py" for name in ("debian", "debootstrap", "systemd", "many"))]
-ROOT_ELSE = ["tests/root", "tests/oracle", "--ignore=tests/root/start", *(f"--ignore={tests}" for tests in DEBIAN)]
+ROOT_ELSE = [
+    *("tests/root", "tests/oracle", "--ignore=tests/root/start", "--ignore=tests/root/modules"),
+    *(f"--ignore={tests}" for tests in DEBIAN),
+]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
 UNIFIED = [
     *("tests/root/start", "tests/root/lifecycle", "tests/root/wire", "tests/root/kernel/test_cgroupfs.py"),
@@ -76,7 +81,7 @@ VM_ROOT = [
     *("tests/root/reconcile/test_bridge.py", "tests/root/reconcile/test_stock_container.py", "tests/root/wire", "tests/root/service"),
 ]
 VM_START = ["tests/root/start", "--ignore=tests/root/start/test_soak.py"]  # whose rounds are for `make soak`
-VM_ELSE = ["tests/root", "--ignore=tests/root/start"]
+VM_ELSE = ["tests/root", "--ignore=tests/root/start", "--ignore=tests/root/modules"]  # these need Ansible on the host
 
 
 class Step(NamedTuple):
@@ -121,12 +126,14 @@ def steps(found: list[tuple[str, str]], required: list[str], soak: bool) -> list
 
 def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) -> list[Step]:
     """With the oldest Python for core 2.19, and whether that core is to do all that the newer one does."""
-    both = ["tests/unit/test_ansible.py", "tests/unit/test_layers.py"]  # has to do with the core: the rest of the package does not know it
+    # What has to do with the core, which the rest of the package does not know.
+    both = [f"tests/unit/test_{name}.py" for name in ("ansible", "defaults", "rituals")]
+    once = [[], *([SOURCES] * (len(found) - 1))] if not soak else [[]] * len(found)
     return [
         step("ruff", "lint", "ruff"),
         step("shellcheck", "lint", "shellcheck"),
         step("mypy", "lint", "mypy"),
-        *(step(f"unit-{version}", "unit", "unit", version, path) for version, path in reversed(found)),
+        *(step(f"unit-{version}", "unit", "unit", version, path, *less) for (version, path), less in zip(reversed(found), once)),
         step("sanity-2.21", "sanity", "sanity", "dev"),
         step("sanity-2.19", "sanity", "sanity", "core-2.19", *([] if whole else ["--python", old, *LINTED])),
         step("ansible-lint", "lint", "ansible-lint"),
@@ -135,8 +142,8 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) 
         step("units-2.21", "sanity", "ansible-test-units", "dev", found[-1][0], *([] if soak else both)),
         step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old, *([] if whole else both)),
         step("root", "root", "root", "root", *ROOT_ELSE),
-        step("integration-2.21", "integration", "integration", "dev", "rest"),
-        step("states-2.21", "integration", "integration", "dev", "states"),
+        step("integration-2.21", "integration", "integration", "dev", "all"),
+        step("modules", "root", "root", "root", "tests/root/modules"),
         step("root-start", "root", "root", "root", "tests/root/start"),
         step("integration-2.19", "integration", "integration", "core-2.19", "all" if whole else "brief"),
         step("root-unified", "root", "root", "--unified", "root", *(UNIFIED if soak else UNIFIED_BRIEF)),
@@ -174,12 +181,13 @@ def ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """And all that it has started: first so that it can take away what it has made (ci/host-namespace: its cgroups)."""
+    """And all that it has started: first so that it can take away what it has made (ci/host-namespace: its cgroups). Whoever has
+    started it reaps it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            if process.returncode is None:
+                ends(process, 10)
 
 
 class Runner:
@@ -223,6 +231,7 @@ class Runner:
         finally:
             self._running.discard(process)
             end(process)
+            process.wait()
 
     def stop(self) -> None:
         """No step begins any more, and those that run end; `run` returns."""

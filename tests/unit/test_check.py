@@ -40,7 +40,13 @@ def test_both_cores_share_the_work(check: Any) -> None:
     assert steps["units-2.19"][2:4] == ["3.11", "tests/unit/test_ansible.py"]
     assert (steps["sanity-2.21"][2:], steps["sanity-2.19"][2:4]) == ([], ["--python", "3.11"])
     assert "pylint" in steps["sanity-2.19"] and "validate-modules" not in steps["sanity-2.19"]
-    assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("rest", "brief")
+    assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("all", "brief")
+
+
+def test_what_does_not_depend_on_the_python_runs_on_the_newest(check: Any) -> None:
+    steps = named(check.steps(found("3.9", "3.11", "3.13"), [], False))
+    assert [len(steps[f"unit-{version}"]) for version in ("3.13", "3.11", "3.9")] == [3, 3 + len(check.SOURCES), 3 + len(check.SOURCES)]
+    assert [place for place in check.SOURCES if not (FILE.parents[1] / place.partition("=")[2]).exists()] == []
 
 
 def test_the_older_core_alone_does_all(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,8 +61,7 @@ def test_the_soak_has_both_cores_do_all(check: Any) -> None:
     steps = named(check.steps(found("3.11", "3.13"), [], True))
     assert steps["units-2.19"][2:] == ["3.11"] and steps["units-2.21"][2:] == ["3.13"]
     assert steps["sanity-2.19"][2:] == []
-    assert steps["integration-2.19"][-1] == "all"
-    assert {steps["integration-2.21"][-1], steps["states-2.21"][-1]} == {"rest", "states"}
+    assert (steps["integration-2.21"][-1], steps["integration-2.19"][-1]) == ("all", "all")
 
 
 def test_the_newer_core_alone(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +98,7 @@ def test_the_virtual_machine_is_asked_for_by_its_own_name(check: Any) -> None:
 def test_in_the_virtual_machine_no_root_test_is_left_out_of_all_and_none_is_misspelt(check: Any) -> None:
     start, rest = (set(step.command[2:]) for step in check.vm_steps() if step.name in ("vm-root-start", "vm-root-else"))
     assert start == {"tests/root/start", "--ignore=tests/root/start/test_soak.py"}
-    assert rest == {"tests/root", "--ignore=tests/root/start"}
+    assert rest == {"tests/root", "--ignore=tests/root/start", "--ignore=tests/root/modules"}
     assert [place for place in check.VM_ROOT if not (FILE.parents[1] / place).exists()] == []
 
 

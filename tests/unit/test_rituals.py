@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import re
+import runpy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,12 @@ from typing import Any
 import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
-yaml = pytest.importorskip("yaml")
 
-from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noqa: E402
-from ansible_collections.hostkit.lxc.plugins.modules import lxc_bridge, lxc_container, lxc_snapshot  # noqa: E402
+from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
+from ansible_collections.hostkit.lxc.plugins.modules import lxc_bridge, lxc_container, lxc_snapshot
 
-TARGETS = Path(__file__).resolve().parents[1] / "integration/targets"
-# The files of the four steps, and those that hand their options on to one.
-RITUALS = ("ritual.yml", "creation_ritual.yml", "cell.yml", "four_steps.yml")
-# What is refused whatever it says, and what each task has: one by the play, one by the files of the four steps.
+RITUALS = Path(__file__).resolve().parents[1] / "root/rituals.py"
+# What is refused whatever it says, and what each task of the tests has.
 ELSEWHERE = {"clone_name", "container_command", "lxc_path", "name"}
 MODULES = [("lxc_container", lxc_container), ("lxc_bridge", lxc_bridge), ("lxc_snapshot", lxc_snapshot)]
 Spec = Mapping[str, Mapping[str, Any]]
@@ -34,12 +31,10 @@ def options(spec: Spec, prefix: str = "") -> Iterator[str]:
 
 
 def named(value: Any, spec: Spec, prefix: str = "") -> Iterator[str]:
-    """The options that a piece of a playbook names, whatever the variables are called that hold them."""
+    """The options that a piece of the tables names."""
     if isinstance(value, list):
         for item in value:
             yield from named(item, spec, prefix)
-    elif isinstance(value, str):  # an expression with a dictionary in it
-        yield from (prefix + word for word in re.findall(r"'(\w+)':", value) if word in spec)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if key in spec:
@@ -49,18 +44,22 @@ def named(value: Any, spec: Spec, prefix: str = "") -> Iterator[str]:
                 yield from named(item, spec)
 
 
-def rituals(target: str) -> Iterator[Mapping[str, Any]]:
-    for path in (TARGETS / target / "tasks").glob("*.yml"):
-        for task in yaml.safe_load(path.read_text(encoding="utf-8")):
-            if task.get("ansible.builtin.include_tasks") in RITUALS:
-                yield task
+def tables(module: str) -> list[Any]:
+    """What tests/root/modules takes through the four steps."""
+    told = runpy.run_path(str(RITUALS))
+    if module == "lxc_bridge":
+        return [step.options for step in told["BRIDGE"]]
+    if module == "lxc_snapshot":
+        return [step.options for step in [*told["snapshot_life"]("dir"), told["snapshot_end"]("dir")]]
+    made = [creation.options for creation in told["creations"](Path(), Path(), "", "").values()]
+    return [*told["ALREADY"], *told["CONTAINER"], told["KEEP"], *told["ENDS"], *made, *told["clones"](Path()).values()]
 
 
 @pytest.mark.parametrize(("target", "module"), MODULES)
 def test_every_option_goes_through_the_four_steps(target: str, module: Any) -> None:
     shared = _ansible.shared_options() if target == "lxc_container" else {}  # of a bridge they say where its task is logged
     spec = {**shared, **module.argument_spec()}
-    found = {name for task in rituals(target) for part in ("vars", "loop") for name in named(task.get(part), spec)}
+    found = set(named(tables(target), spec))
     assert sorted(set(options(spec)) - found - ELSEWHERE) == []
 
 
@@ -68,5 +67,4 @@ def test_what_is_not_named_is_found() -> None:
     spec: Spec = {"name": {}, "network": {"options": {"type": {}, "mtu": {}}}, "state": {}}
     assert list(options(spec)) == ["name", "network", "network.type", "network.mtu", "state"]
     assert set(named({"ritual": {"network": [{"type": "veth", "other": {"state": 1}}]}}, spec)) == {"network", "network.type"}
-    assert set(named("{{ {'name': 'x'} | combine(option) }}", spec)) == {"name"}
     assert set(named([{"say": {"mtu": 1}}], spec)) == set()
