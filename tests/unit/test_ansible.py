@@ -19,7 +19,6 @@ from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noq
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, runtime  # noqa: E402
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.plan import Diff, Report  # noqa: E402
 
-
 SPEC = {"value": {"type": "str"}}
 SPEC["shape"] = {"type": "dict", "options": {"enabled": {"type": "bool"}}}
 SPEC["parts"] = {"type": "list", "elements": "dict", "options": {"kind": {"type": "str"}}}

@@ -16,9 +16,9 @@ def leaves() -> tuple[object, ...]:
 
 
 def cgroup() -> tuple[object, ...]:
-    from .cgroup import devices, layout, limits
+    from .cgroup import devices, layout, limits, values
 
-    return devices, layout, limits
+    return devices, layout, limits, values
 
 
 def config() -> tuple[object, ...]:
@@ -189,6 +189,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
         source,
         start,
         start_errors,
+        startable,
         stop,
         unapplied,
         users,
@@ -206,6 +207,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
         source,
         start,
         start_errors,
+        startable,
         stop,
         unapplied,
         users,
@@ -287,6 +289,7 @@ def reconcile() -> tuple[object, ...]:
         facts,
         fleet,
         inside,
+        meaning,
         missing,
         moves,
         observe,
@@ -294,7 +297,6 @@ def reconcile() -> tuple[object, ...]:
         options,
         origin,
         parameters,
-        passing,
     )
 
     return (
@@ -310,6 +312,7 @@ def reconcile() -> tuple[object, ...]:
         facts,
         fleet,
         inside,
+        meaning,
         missing,
         moves,
         observe,
@@ -317,12 +320,12 @@ def reconcile() -> tuple[object, ...]:
         options,
         origin,
         parameters,
-        passing,
     )
 
 
-def reconcile_place() -> tuple[object, ...]:
+def reconcile_passing() -> tuple[object, ...]:
     from .reconcile import (
+        passing,
         place,
         plan,
         reconciliation,
@@ -338,7 +341,22 @@ def reconcile_place() -> tuple[object, ...]:
         work,
     )
 
-    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
+    return (
+        passing,
+        place,
+        plan,
+        reconciliation,
+        removal,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
 
 def rootfs() -> tuple[object, ...]:

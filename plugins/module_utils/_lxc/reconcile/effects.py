@@ -45,6 +45,13 @@ class Effects:
 
         return create.foresee(_request(desired))
 
+    def rehearse(self, desired: Desired, config: str) -> None:
+        """Raise what would keep it from starting with this config ("": the one that it has), and touch nothing."""
+        from ..lifecycle import startable
+        from . import observe_config
+
+        startable.check(desired.container, config or observe_config.read_config(desired.container))
+
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
 

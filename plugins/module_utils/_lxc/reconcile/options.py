@@ -22,6 +22,7 @@ _NETWORK_KEYS = {
     "veth_pair": "veth.pair", "vlan_id": "vlan.id", "macvlan_mode": "macvlan.mode", "ipvlan_mode": "ipvlan.mode",
     "script_up": "script.up", "script_down": "script.down",
 }  # fmt: skip
+_MEANT = ("lxc.cgroup.", "lxc.cgroup2.")  # of these more is known than what LXC itself looks at
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
@@ -122,17 +123,10 @@ def _check(option: str, key: str, value: Value) -> None:
         problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
         if problem:  # the value of an environment variable may be a password
             raise BadValue(option, "(not shown)" if match.key.kind == "variable" else item, problem)
-        if match.key.kind.startswith("capabilities") and item:
-            _check_capabilities(option, item)
+        if item and (match.key.name in _MEANT or match.key.kind.startswith("capabilities")):
+            from . import meaning
 
-
-def _check_capabilities(option: str, item: str) -> None:
-    """What a file may name for a newer kernel is found when it starts; a task that names one has it misspelt."""
-    from ..security import capabilities
-
-    for word in item.split():
-        if word != "none" and not capabilities.is_known(word):
-            raise BadValue(option, word, "a capability of capabilities(7) in small letters, without cap_")
+            meaning.check(option, match, item)
 
 
 def _value(option: str, value: Any) -> Value:

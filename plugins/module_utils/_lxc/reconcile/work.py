@@ -25,6 +25,7 @@ THREADS = 16
 
 def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Task]], None] | None) -> None:
     """Whatever is planned. What goes wrong stays with its task."""
+    rehearse(tasks, verbs)
     _each(tasks, lambda task: _do(task, task.plan.before))
     starting = [task for task in tasks if task.plan.start and task.error is None]
     if starting:
@@ -32,6 +33,20 @@ def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Tas
     _each(tasks, lambda task: _finish(task, verbs))
     if starting:
         _look_for_shortage(starting)
+
+
+def foretell(tasks: Sequence[Task], verbs: Verbs) -> None:
+    """What would be done, as far as it could be."""
+    rehearse(tasks, verbs)
+    for task in tasks:
+        task.actions = [] if task.error else [change.describe for change in task.plan.changes]
+
+
+def rehearse(tasks: Sequence[Task], verbs: Verbs) -> None:
+    """What runs is stopped only if it can be started again."""
+    for task in tasks:
+        if task.plan.start and task.observed.state != "STOPPED":
+            task.attempt(lambda again: verbs.rehearse(again.desired, again.plan.config_after))
 
 
 def _look_for_shortage(asked: Sequence[Task]) -> None:
