@@ -118,7 +118,7 @@ options:
         image of a container that exists grows, while it runs too. It is an error when it is larger already, as it cannot shrink.
       - With O(backing_store=btrfs) it is the limit of the subvolume's quota group, and none when it is not given. It can be changed in both
         directions, while the container runs too. The first limit enables quotas for the whole btrfs, which makes it slower.
-      - Any other backing store has no size, and says what is missing.
+      - Any other backing store has no size, and it is an error.
     type: str
     aliases: [fs_size]
   fs_type:
