@@ -42,6 +42,15 @@ def job(**params):
     return command.Command({"name": "m1", "lxc_path": "/nowhere", **params})
 
 
+@pytest.mark.parametrize("name", ["", "=", "A=B", "A B", "A\nB", "A\0B", "\x7f"])
+def test_names_that_no_environment_can_have_are_refused_in_check_mode_too(there, name):
+    with pytest.raises(errors.BadValue, match="for environment: expected names without"):
+        job(cmd="true", environment={name: "x"})
+    with pytest.raises(errors.BadValue, match=r"environment\[A\]"):
+        job(cmd="true", environment={"A": ["x"]})
+    assert there.requests == []
+
+
 def test_it_runs_and_that_is_a_change(there):
     report = job(cmd="echo 'a b' $HOME", stdin="in", user="www-data:users", chdir="/x", environment={"A": 1}).apply()
     assert (report.changed, report.failed, report.result["rc"], report.result["stdout"]) == (True, "", 0, "out")

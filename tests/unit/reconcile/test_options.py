@@ -52,6 +52,12 @@ def collect(several=False, **params):
         ),
         ({"cgroup": {"pids.max": 9}}, {"lxc.cgroup.pids.max": "9", "lxc.cgroup2.pids.max": "9"}),
         ({"config": {"lxc.uts.name": "a"}, "hostname": "a"}, {"lxc.uts.name": "a"}),
+        ({"hostname": "Web-1.example_x.org"}, {"lxc.uts.name": "Web-1.example_x.org"}),
+        ({"config": {"lxc.uts.name": "", "lxc.mount.entry": ""}}, {"lxc.uts.name": "", "lxc.mount.entry": ""}),
+        (
+            {"config": {"lxc.mount.entry": ["/a a none rbind,ro,nofail,x-systemd.automount 0 0", "tmpfs t tmpfs anything=1"]}},
+            {"lxc.mount.entry": ["/a a none rbind,ro,nofail,x-systemd.automount 0 0", "tmpfs t tmpfs anything=1"]},
+        ),
     ],
 )
 def test_what_they_become(params, changes):
@@ -94,6 +100,19 @@ def test_no_networks_are_a_network_of_its_own():
         ({"mounts": [{"source": "/x", "target": "/a", "options": ["bind 0 0\t"]}]}, "without blanks"),
         ({"cgroup": {"../memory.max": 1}}, "cgroup file"),
         ({"environment": {"A B": 1}}, "a name of letters"),
+        ({"cgroup": {"memory.limit_in_bytes": "many"}}, r"'many' for cgroup\[memory.limit_in_bytes\]: expected a number of bytes"),
+        ({"config": {"lxc.cgroup2.pids.max": "some"}}, r"'some' for config\[lxc.cgroup2.pids.max\]"),
+        ({"cgroup": {"devices.allow": ["c 1:3 rwm", "zz 1:3 rwm"]}}, r"'zz 1:3 rwm' for cgroup\[devices.allow\]"),
+        ({"mounts": [{"source": "/x", "target": "/a", "options": ["ro"]}]}, "bind or rbind among the options"),
+        ({"mounts": [{"source": "/x", "target": "/a", "options": ["bind", "nonsense"]}]}, "nonsense is none"),
+        ({"config": {"lxc.mount.entry": "/x a"}}, "SOURCE TARGET TYPE OPTIONS"),
+        ({"config": {"lxc.mount.entry": ["/x ../a none bind 0 0"]}}, "a target without"),
+        ({"config": {"lxc.rootfs.options": "ro noatime"}}, "commas between them"),
+        *[
+            ({"hostname": name}, "for hostname: expected a host name")
+            for name in ("", " ", "a b", "a/b", "é", "-a", "..", "a..b", "a.", "a\tb")
+        ],
+        ({"config": {"lxc.uts.name": "a b"}}, r"config\[lxc.uts.name\]: expected a host name"),
         ({"network": [{"link": "br0"}]}, "type"),
         ({"network": [{"type": "veth", "hwaddr": "001122"}]}, "MAC"),
         ({"network": [{"type": "veth", "name": "a\nb"}]}, r"network\[0\].name"),

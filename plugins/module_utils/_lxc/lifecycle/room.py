@@ -9,9 +9,11 @@ import errno
 import os
 from collections.abc import Mapping
 
+from ..config import lines
 from ..errors import BadValue, LxcError
+from ..kernel import mount_options
 from ..paths import Container
-from ..storage import base, size
+from ..storage import backends, base, size
 
 
 def check(container: Container, options: Mapping[str, str]) -> None:
@@ -38,7 +40,7 @@ def _check_directory(directory: str) -> None:
         base.check_root_directory(directory)
     except OSError as error:
         above = os.path.dirname(directory.rstrip("/"))
-        there = "it is not empty" if os.path.isdir(directory) else "it is no directory"
+        there = "it is not empty" if os.path.isdir(directory) and not os.path.islink(directory) else "it is no directory"
         problem = {errno.ENOENT: f"{above} does not exist", errno.EEXIST: there}.get(error.errno or 0, error.strerror)
         raise BadValue("directory", directory, f"an empty directory, or a new one in a directory that exists ({problem})") from error
 
@@ -56,6 +58,15 @@ def check_image(container: Container, text: str) -> None:
         raise BadValue("size", text, f"as much as a file in {where} can have at most ({error.strerror})") from error
     finally:
         os.close(image_fd)
+
+
+def check_root_options(config: str) -> None:
+    """Raises BadValue for words in `lxc.rootfs.options` that are for the driver of a file system, where there is only a directory."""
+    said = lines.values(config, "config")
+    root, options = ([*said.get(key, []), ""][0] for key in ("lxc.rootfs.path", "lxc.rootfs.options"))
+    data = mount_options.parse_options(options)[3]
+    if data and root and backends.kind_of(root) in ("dir", "btrfs"):
+        raise BadValue("config[lxc.rootfs.options]", options, f"options of mount(8) for a directory, and {data} is none")
 
 
 def in_words_of_the_task(error: LxcError, options: Mapping[str, str]) -> LxcError:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, NamedTuple, Optional
 
-from ..errors import BadValue
+from ..errors import BadValue, InUse
 from ..lifecycle import bridge, bridge_dhcp, bridge_firewall
 from ..rollback import Rollback
 from .plan import Change, Report
@@ -37,13 +37,15 @@ class Wanted(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """`dhcp` is the config that dnsmasq shall run with, `firewall` the table; each "" for none."""
+    """`dhcp` is the config that dnsmasq shall run with, `firewall` the table; each "" for none. `others` are the addresses of the
+    host's other interfaces, with their names."""
 
     link: bridge.Link
     dhcp: str
     dhcp_runs: bool
     firewall: str
     forwards: bool
+    others: Sequence[tuple[str, str]] = ()
 
 
 class Settings(NamedTuple):
@@ -66,7 +68,7 @@ def read(params: Mapping[str, Any]) -> Wanted:
     if not _NAME.fullmatch(name) or name in ("all", "default"):
         raise BadValue("name", name, "an interface's name: a letter, then letters, digits, _ . -, at most 15 of them")
     domain, ipv4, dhcp_range = params.get("domain"), params.get("ipv4"), params.get("dhcp_range")
-    if domain and not _DOMAIN.fullmatch(domain):
+    if domain and (not _DOMAIN.fullmatch(domain) or len(domain) > 253 or max(map(len, domain.split("."))) > 63):
         raise BadValue("domain", domain, "a domain name, or an empty text for none")
     return Wanted(
         name,
@@ -88,6 +90,8 @@ def _checked_address(text: str) -> str:
     network = interface.network
     if "/" not in text or not 8 <= network.prefixlen <= 30 or interface.ip in (network.network_address, network.broadcast_address):
         raise BadValue("ipv4", text, "the address of a host with a prefix from 8 to 30, such as 10.0.3.1/24")
+    if interface.is_loopback or interface.is_multicast or interface.is_reserved or interface.ip in IPv4Network("0.0.0.0/8"):
+        raise BadValue("ipv4", text, "an address that a host of a network can have, such as 10.0.3.1/24")
     return str(interface)
 
 
@@ -104,7 +108,8 @@ def _checked_range(text: str) -> str:
 def observe(name: str) -> Observed:
     """How the bridge stands. Raises InUse where the name belongs to something else."""
     runs = bridge_dhcp.pid(name) is not None
-    return Observed(bridge.look(name), bridge_dhcp.read(name), runs, bridge_firewall.read(name), bridge.forwards())
+    rules, forwards = bridge_firewall.read(name), bridge.forwards()
+    return Observed(bridge.look(name), bridge_dhcp.read(name), runs, rules, forwards, bridge.others(name))
 
 
 def settings(wanted: Wanted, observed: Observed) -> Settings:
@@ -119,6 +124,9 @@ def settings(wanted: Wanted, observed: Observed) -> Settings:
         raise BadValue(
             "ipv4", None, f"an address, which {wanted.name} does not have yet", "DHCP and NAT need one; or set dhcp and nat to false"
         )
+    for option, said in (("dhcp_range", wanted.dhcp_range), ("domain", wanted.domain)):
+        if said and not dhcp:
+            raise BadValue(option, said, f"dhcp: true with it, as {wanted.name} gives no addresses")
     domain = wanted.domain if wanted.domain is not None else bridge_dhcp.value(observed.dhcp, "domain")
     return Settings(ipv4, dhcp, _range(wanted, observed, ipv4) if dhcp else "", domain if dhcp else "", nat)
 
@@ -169,10 +177,21 @@ def plan(wanted: Wanted, observed: Observed) -> list[Change]:
     if not wanted.present:
         return _absence(wanted, observed)
     have = settings(wanted, observed)
+    if have.ipv4 and have.ipv4 not in observed.link.ipv4:
+        _check_free(have.ipv4, observed.others)
     link = [change for change in _link(wanted.name, have, observed) if change.before != change.after]
     if link:
         bridge.check()
     return [*link, *_firewall(wanted.name, have, observed), *_service(wanted.name, have, observed)]
+
+
+def _check_free(ipv4: str, others: Sequence[tuple[str, str]]) -> None:
+    """The host would not know which of two links leads to the addresses of one network."""
+    wanted = IPv4Interface(ipv4)
+    for cidr, interface in others:
+        taken = IPv4Interface(cidr)
+        if taken.ip == wanted.ip or taken.network == wanted.network:
+            raise InUse(f"ipv4: {ipv4} is in a network of the interface {interface}, which has {cidr}", "Choose another network")
 
 
 def _link(name: str, have: Settings, observed: Observed) -> list[Change]:

@@ -33,6 +33,7 @@ class Command:
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):
                 raise BadValue(option, params[option], "an absolute path inside the container")
+        self._environment = {_variable(key): _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
         if params.get("timeout") is not None and params["timeout"] <= 0:
             raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0")
 
@@ -60,7 +61,6 @@ class Command:
         from ..lifecycle.attach import AttachRequest
 
         params = self._params
-        environment = {key: _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
         user, _colon, group = params.get("user", "").partition(":")
         return AttachRequest(
             argv=self._argv,
@@ -70,7 +70,7 @@ class Command:
             user=user or None,
             group=group or None,
             chdir=params.get("chdir"),
-            environment=environment,
+            environment=self._environment,
             timeout=params.get("timeout"),
         )
 
@@ -125,6 +125,12 @@ def _argv(params: Mapping[str, Any]) -> list[str]:
         if "\0" in word:
             raise BadValue("argv", argv, "words without NUL")
     return list(argv)
+
+
+def _variable(name: str) -> str:
+    if not name or "=" in name or not name.isprintable() or " " in name:
+        raise BadValue("environment", name, "names without = or blanks")
+    return name
 
 
 def _text(option: str, value: Any) -> str:

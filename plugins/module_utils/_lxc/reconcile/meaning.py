@@ -6,16 +6,30 @@ a newer kernel; in a task they are a mistake."""
 
 from __future__ import annotations
 
+import re
+
 from ..config.keys import Match
-from ..errors import BadValue
+from ..errors import BadValue, StepError
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_+@-]|\.(?!\.|$))*")
+# Words of fstab(5) that are for others than the kernel.
+_FOR_OTHERS = re.compile(r"auto|noauto|nofail|user|nouser|users|owner|group|_netdev|comment=.*|x-.*|X-.*")
 
 
 def check(option: str, match: Match, item: str) -> None:
-    """Raise BadValue for one value of this key that could not be used."""
-    if match.key.kind.startswith("capabilities"):
+    """Raise BadValue for one value of this key that could not be used. An empty one clears the list, and a host must have a name."""
+    if match.key.kind == "hostname":
+        _host_name(option, item)
+    elif not item:
+        return
+    elif match.key.kind.startswith("capabilities"):
         _capabilities(option, item)
     elif match.key.name in ("lxc.cgroup.", "lxc.cgroup2."):
         _cgroup(option, match.suffix, item)
+    elif match.key.name == "lxc.mount.entry":
+        _mount(option, item)
+    elif set(item) & set(" \t"):
+        raise BadValue(option, item, "mount options with commas between them, and no blanks")
 
 
 def _capabilities(option: str, item: str) -> None:
@@ -32,3 +46,29 @@ def _cgroup(option: str, file: str, item: str) -> None:
     problem = values.problem(file, item)
     if problem:
         raise BadValue(option if "[" in option else f"{option}[{file}]", item, problem)
+
+
+def _host_name(option: str, item: str) -> None:
+    """What containers may be named, which is more than hostname(7) has: the name is a container's own as a rule."""
+    if not _HOST.fullmatch(item) and (item or option == "hostname"):
+        raise BadValue(option, item, "a host name of the letters A-Z a-z, digits and - _ + @ ., not beginning with - or .")
+
+
+def _mount(option: str, item: str) -> None:
+    from ..kernel import mount_options
+    from ..rootfs import mounts
+
+    try:
+        entry = mounts.parse(item, option)
+    except StepError as error:
+        raise BadValue(option, item, "SOURCE TARGET TYPE OPTIONS, as in fstab(5)") from error
+    words = entry.options.split(",")
+    if ".." in entry.target.split("/"):
+        raise BadValue(option, item, "a target without .. in it")
+    if "bind" in words or "rbind" in words:
+        data = mount_options.parse_options(entry.options)[3]
+        unknown = [word for word in data.split(",") if word and not _FOR_OTHERS.fullmatch(word)]
+        if unknown:
+            raise BadValue(option, item, f"options of mount(8) for a bind mount, and {', '.join(unknown)} is none")
+    elif entry.fstype == "none" and "remount" not in words:
+        raise BadValue(option, item, "bind or rbind among the options, or the type of a filesystem")

@@ -22,7 +22,8 @@ _NETWORK_KEYS = {
     "veth_pair": "veth.pair", "vlan_id": "vlan.id", "macvlan_mode": "macvlan.mode", "ipvlan_mode": "ipvlan.mode",
     "script_up": "script.up", "script_down": "script.down",
 }  # fmt: skip
-_MEANT = ("lxc.cgroup.", "lxc.cgroup2.")  # of these more is known than what LXC itself looks at
+# Of these more is known than what LXC itself looks at.
+_MEANT = ("lxc.cgroup.", "lxc.cgroup2.", "lxc.mount.entry", "lxc.rootfs.options")
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
@@ -123,7 +124,8 @@ def _check(option: str, key: str, value: Value) -> None:
         problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
         if problem:  # the value of an environment variable may be a password
             raise BadValue(option, "(not shown)" if match.key.kind == "variable" else item, problem)
-        if item and (match.key.name in _MEANT or match.key.kind.startswith("capabilities")):
+        is_name = match.key.kind == "hostname" and not re.fullmatch("[a-z0-9]+", str(item))
+        if item is not None and (is_name or match.key.name in _MEANT or match.key.kind.startswith("capabilities")):
             from . import meaning
 
             meaning.check(option, match, item)

@@ -45,8 +45,16 @@ def foretell(tasks: Sequence[Task], verbs: Verbs) -> None:
 def rehearse(tasks: Sequence[Task], verbs: Verbs) -> None:
     """What runs is stopped only if it can be started again."""
     for task in tasks:
+        if "lxc.rootfs.options" in task.desired.config and task.plan.config_after:
+            task.attempt(_check_root_options)
         if task.plan.start and task.observed.state != "STOPPED":
             task.attempt(lambda again: verbs.rehearse(again.desired, again.plan.config_after))
+
+
+def _check_root_options(task: Task) -> None:
+    from ..lifecycle import room
+
+    room.check_root_options(task.plan.config_after)
 
 
 def _look_for_shortage(asked: Sequence[Task]) -> None:
