@@ -280,6 +280,7 @@ def network() -> tuple[object, ...]:
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
         bridge,
+        bridge_making,
         checks,
         cloning,
         command,
@@ -298,11 +299,11 @@ def reconcile() -> tuple[object, ...]:
         observe_config,
         options,
         origin,
-        parameters,
     )
 
     return (
         bridge,
+        bridge_making,
         checks,
         cloning,
         command,
@@ -321,12 +322,12 @@ def reconcile() -> tuple[object, ...]:
         observe_config,
         options,
         origin,
-        parameters,
     )
 
 
-def reconcile_passing() -> tuple[object, ...]:
+def reconcile_parameters() -> tuple[object, ...]:
     from .reconcile import (
+        parameters,
         passing,
         place,
         plan,
@@ -344,6 +345,7 @@ def reconcile_passing() -> tuple[object, ...]:
     )
 
     return (
+        parameters,
         passing,
         place,
         plan,

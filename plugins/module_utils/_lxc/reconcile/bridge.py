@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, NamedTuple, Optional
 
-from ..errors import BadValue, InUse
+from ..errors import BadValue
 from ..lifecycle import bridge, bridge_dhcp, bridge_firewall
-from ..rollback import Rollback
 from .plan import Change, Report
 from .reconciliation import Reconciliation
 
@@ -178,20 +177,13 @@ def plan(wanted: Wanted, observed: Observed) -> list[Change]:
         return _absence(wanted, observed)
     have = settings(wanted, observed)
     if have.ipv4 and have.ipv4 not in observed.link.ipv4:
-        _check_free(have.ipv4, observed.others)
+        from .bridge_making import check_free
+
+        check_free(have.ipv4, observed.others)
     link = [change for change in _link(wanted.name, have, observed) if change.before != change.after]
     if link:
         bridge.check()
     return [*link, *_firewall(wanted.name, have, observed), *_service(wanted.name, have, observed)]
-
-
-def _check_free(ipv4: str, others: Sequence[tuple[str, str]]) -> None:
-    """The host would not know which of two links leads to the addresses of one network."""
-    wanted = IPv4Interface(ipv4)
-    for cidr, interface in others:
-        taken = IPv4Interface(cidr)
-        if taken.ip == wanted.ip or taken.network == wanted.network:
-            raise InUse(f"ipv4: {ipv4} is in a network of the interface {interface}, which has {cidr}", "Choose another network")
 
 
 def _link(name: str, have: Settings, observed: Observed) -> list[Change]:
@@ -281,35 +273,17 @@ class Job:
 
     def _apply(self) -> Report:
         is_new = self._wanted.present and not bridge.look(self._wanted.name).driver
-        with Rollback() as undo:
-            if is_new:
-                for step in _undoing(self._wanted.name):
-                    undo.add(step)
+        if not is_new:
             report = self._reconciliation.apply()
-        return report._replace(warnings=_warnings(self._wanted.name)) if report.changed and self._wanted.present else report
+        else:
+            from . import bridge_making
 
+            report = bridge_making.whole(self._wanted.name, self._reconciliation.apply)
+        if not report.changed or not self._wanted.present:
+            return report
+        from . import bridge_making
 
-def _undoing(name: str) -> list[Callable[[], object]]:
-    """Undone in reverse, and only as far as it was done."""
-
-    def link() -> None:
-        if bridge.look(name).driver:
-            bridge.remove(name, True)
-
-    def firewall() -> None:
-        if bridge_firewall.read(name):
-            bridge_firewall.write(name, "")
-
-    return [link, firewall, partial(bridge_dhcp.stop, name)]
-
-
-def _warnings(name: str) -> list[str]:
-    drops = bridge_firewall.drops_elsewhere()
-    if not drops:
-        return []
-    return [
-        f"The nftables table {drops} drops forwarded packets unless it is told otherwise: accept {name} there, or containers reach nothing"
-    ]
+        return report._replace(warnings=bridge_making.warnings(self._wanted.name))
 
 
 def result(name: str) -> dict[str, object]:
