@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hierarchies
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import cgroupfs
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
@@ -48,7 +49,8 @@ GOOD = {
     "stop": "lxc.hook.stop = /nowhere/hook",
     "options": "lxc.rootfs.options = ro,noatime",
     "device": "lxc.cgroup.devices.allow = c 1:3 rwm\nlxc.cgroup2.devices.allow = c 1:3 rwm",
-    "limits": "lxc.cgroup.pids.max = 99\nlxc.cgroup2.pids.max = 99\nlxc.prlimit.nofile = 64",
+    "limits": "{limit}\nlxc.prlimit.nofile = 64",
+    "of the other version": "lxc.cgroup.memory.limit_in_bytes = 64M" if not HAS_V1 else "lxc.cgroup2.memory.max = 64M",
 }
 
 
@@ -74,7 +76,8 @@ def running(made: Path) -> Iterator[Callable[[str], Path]]:
     def append(lines: str) -> Path:
         report = job(made).apply()
         assert not report.failed, report.failed
-        config.write_text(text + lines.format(path=made) + "\n")
+        limit = hierarchies.limit() if "{limit}" in lines else None
+        config.write_text(text + lines.format(path=made, limit=f"{limit.key} = {limit.written}" if limit else "") + "\n")
         return made
 
     yield append

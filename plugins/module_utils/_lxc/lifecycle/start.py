@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..cgroup import layout, limits
+from ..cgroup import devices, layout, limits
 from ..config import parser
 from ..config.model import Config
 from ..errors import NotFound, StepError
@@ -184,6 +184,8 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])
+    if layout.kind(plan.cgroups) == layout.UNIFIED and devices.named_by_path(config):
+        report({"devices": devices.wanted(config)[0]}, [])  # as they are now: who is asked for them later must not look again
     with _waiting(report, bool(config.hooks("start-host"))):
         hooks.run("start-host", config, plan.env, log, scope=plan.scope)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more

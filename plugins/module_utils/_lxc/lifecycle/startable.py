@@ -71,24 +71,38 @@ def _cgroups(container: Container, config: Config) -> None:
     else:
         devices.check_v1(config)
     for name, file, version in limits.files(config):
-        place = _place(container, file, version)
-        if place and not os.path.exists(place):
-            raise StepError("cgroup", "Find", f"{place} ({name})", text="the kernel has no such file")
+        _check_file(container, name, file, version)
 
 
-def _place(container: Container, file: str, version: int) -> str:
-    """Where it is in the cgroup that it runs in; "" where that is not known, as of a controller of the other version."""
+def _check_file(container: Container, name: str, file: str, version: int) -> None:
+    """As `limits.apply` looks for it. What is of the other version only is a warning of the start's."""
     controller = file.partition(".")[0]
-    for hierarchy in cgroupfs.hierarchies():
-        if hierarchy.version == version and (version == 2 or controller in hierarchy.controllers):
-            known = cgroupfs.read(hierarchy.mount_point, "cgroup.controllers").split() if version == 2 else [controller]
-            try:
-                path = client.cgroup(container, controller if version == 1 else "")
-            except (LxcError, OSError):
-                return ""
-            directory = f"{hierarchy.mount_point}{path}"
-            return f"{directory}/{file}" if controller in known and os.path.isdir(directory) else ""
-    return ""
+    listed = cgroupfs.hierarchies()
+    mine = next((one for one in listed if one.version == version and (version == 2 or controller in one.controllers)), None)
+    directory = _directory(container, mine, controller) if mine else ""
+    if version not in [one.version for one in listed] or (mine and not directory):
+        return
+    if mine and (version == 1 or controller in ("cgroup", *_controllers(directory))):
+        if not os.path.exists(f"{directory}/{file}"):
+            raise StepError("cgroup", "Find", f"{directory}/{file} ({name})", text="the kernel has no such file")
+    elif not any(controller in (*one.controllers, *_controllers(one.mount_point)) for one in listed if one.version != version):
+        raise StepError("cgroup", "Set", name, text=f"{directory or 'this host'} has no {controller} controller")
+
+
+def _controllers(directory: str) -> list[str]:
+    """Of version 2; of version 1 there is no such file."""
+    path = f"{directory}/cgroup.controllers"
+    return cgroupfs.read(directory, "cgroup.controllers").split() if os.path.exists(path) else []
+
+
+def _directory(container: Container, hierarchy: cgroupfs.Hierarchy, controller: str) -> str:
+    """Where it runs; "" where that is not known."""
+    try:
+        path = client.cgroup(container, controller if hierarchy.version == 1 else "")
+    except (LxcError, OSError):
+        return ""
+    directory = f"{hierarchy.mount_point}{path}"
+    return directory if os.path.isdir(directory) else ""
 
 
 def _host(config: Config) -> None:
