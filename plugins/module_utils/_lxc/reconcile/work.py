@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import LxcError, StepError
 from ..lifecycle import evidence
-from . import container
+from . import container, moves
 from .observe import observe
 from .plan import Change, Diff
 from .reconciliation import fields_diff, verify
@@ -39,6 +39,8 @@ def foretell(tasks: Sequence[Task], verbs: Verbs) -> None:
     """What would be done, as far as it could be."""
     rehearse(tasks, verbs)
     for task in tasks:
+        if moves.is_out_of_place(task.desired, task.observed):
+            task.warnings.append("A restore of it was killed: it is brought back first, and what its config says is not compared here")
         task.actions = [] if task.error else [change.describe for change in task.plan.changes]
 
 
