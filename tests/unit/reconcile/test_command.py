@@ -51,6 +51,18 @@ def test_names_that_no_environment_can_have_are_refused_in_check_mode_too(there,
     assert there.requests == []
 
 
+@pytest.mark.parametrize("params", [{}, {"argv": []}, {"argv": [""]}, {"cmd": ""}])
+def test_no_command_is_refused(there, params):
+    with pytest.raises(errors.BadValue, match="a command"):
+        job(**params)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 10**9, 10**30])
+def test_a_timeout_that_no_clock_knows_is_refused(there, timeout):
+    with pytest.raises(errors.BadValue, match="for timeout"):
+        job(cmd="true", timeout=timeout)
+
+
 def test_it_runs_and_that_is_a_change(there):
     report = job(cmd="echo 'a b' $HOME", stdin="in", user="www-data:users", chdir="/x", environment={"A": 1}).apply()
     assert (report.changed, report.failed, report.result["rc"], report.result["stdout"]) == (True, "", 0, "out")

@@ -52,6 +52,9 @@ def collect(several=False, **params):
         ),
         ({"cgroup": {"pids.max": 9}}, {"lxc.cgroup.pids.max": "9", "lxc.cgroup2.pids.max": "9"}),
         ({"config": {"lxc.uts.name": "a"}, "hostname": "a"}, {"lxc.uts.name": "a"}),
+        ({"config": {"lxc.prlimit.nofile": "3:unlimited"}}, {"lxc.prlimit.nofile": "3:unlimited"}),
+        ({"config": {"lxc.rootfs.path": "zfs:pool/x"}}, {"lxc.rootfs.path": "zfs:pool/x"}),
+        ({"config": {"lxc.rootfs.path": "overlay:/a:/b"}}, {"lxc.rootfs.path": "overlay:/a:/b"}),
         ({"hostname": "Web-1.example_x.org"}, {"lxc.uts.name": "Web-1.example_x.org"}),
         ({"config": {"lxc.uts.name": "", "lxc.mount.entry": ""}}, {"lxc.uts.name": "", "lxc.mount.entry": ""}),
         (
@@ -112,6 +115,21 @@ def test_no_networks_are_a_network_of_its_own():
             ({"hostname": name}, "for hostname: expected a host name")
             for name in ("", " ", "a b", "a/b", "é", "-a", "..", "a..b", "a.", "a\tb")
         ],
+        (
+            {"config": {"lxc.rootfs.path": "rel"}},
+            r"config\[lxc.rootfs.path\]: expected an absolute path, perhaps with the name of a backing",
+        ),
+        ({"config": {"lxc.rootfs.path": "foo:/x"}}, r"config\[lxc.rootfs.path\]"),
+        ({"config": {"lxc.include": "rel"}}, r"config\[lxc.include\]: expected an absolute path"),
+        ({"config": {"lxc.sysctl.a/../b": 1}}, "the name of a sysctl"),
+        ({"config": {"lxc.prlimit.nonsense": 1}}, "'nonsense' for .*a limit of setrlimit"),
+        ({"config": {"lxc.prlimit.nofile": "9:3"}}, "no higher soft limit"),
+        ({"config": {"lxc.prlimit.nofile": "unlimited:3"}}, "no higher soft limit"),
+        ({"network": [{"type": "veth", "mtu": "10"}]}, r"network\[0\].mtu: expected at least 68"),
+        ({"network": [{"type": "veth", "hwaddr": "01:00:00:00:00:00"}]}, "an even number"),
+        ({"network": [{"type": "veth", "name": "lo"}]}, "another name than lo"),
+        ({"network": [{"type": "veth", "veth_pair": "lo"}]}, "another name than lo"),
+        ({"network": [{"type": "vlan", "vlan_id": "5000"}]}, "from 0 to 4094"),
         ({"config": {"lxc.uts.name": "a b"}}, r"config\[lxc.uts.name\]: expected a host name"),
         ({"network": [{"link": "br0"}]}, "type"),
         ({"network": [{"type": "veth", "hwaddr": "001122"}]}, "MAC"),

@@ -34,8 +34,8 @@ class Command:
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):
                 raise BadValue(option, params[option], "an absolute path inside the container")
         self._environment = {_variable(key): _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
-        if params.get("timeout") is not None and params["timeout"] <= 0:
-            raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0")
+        if params.get("timeout") is not None and not 0 < params["timeout"] < 1e9:
+            raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0, and less than a thousand million")
 
     def predict(self) -> Report:
         needless = self._needless()
@@ -114,6 +114,8 @@ def _must_run(one: Container) -> None:
 
 def _argv(params: Mapping[str, Any]) -> list[str]:
     argv = params.get("argv")
+    if argv is None and params.get("cmd") is None:  # of a variable that is empty: core counts it as said
+        raise BadValue("argv", None, "a command and its arguments, or cmd")
     if argv is None:
         try:
             argv = shlex.split(params["cmd"])

@@ -28,8 +28,55 @@ def check(option: str, match: Match, item: str) -> None:
         _cgroup(option, match.suffix, item)
     elif match.key.name == "lxc.mount.entry":
         _mount(option, item)
-    elif set(item) & set(" \t"):
-        raise BadValue(option, item, "mount options with commas between them, and no blanks")
+    elif match.key.name == "lxc.rootfs.path":
+        _root(option, item)
+    elif match.key.name == "lxc.prlimit.":
+        _limit(option, match.suffix, item)
+    else:
+        expected = _expected(match, item)
+        if expected:
+            raise BadValue(option, item, expected)
+
+
+def _expected(match: Match, item: str) -> str:
+    """What is wrong with values of which one look is enough; "" for nothing."""
+    name = match.key.name
+    wrong = {
+        "lxc.rootfs.options": (bool(set(item) & set(" \t")), "mount options with commas between them, and no blanks"),
+        "lxc.include": (not item.startswith("/"), "an absolute path"),
+        "lxc.sysctl.": (".." in match.suffix.split("/"), "the name of a sysctl in the key"),
+        "lxc.net.N.mtu": (item.isdigit() and 0 < int(item) < 68, "at least 68, the least that IPv4 works with"),
+        "lxc.net.N.hwaddr": (item[1:2] in "13579bdfBDF", "the address of one interface, whose first byte is an even number"),
+        "lxc.net.N.name": (item in ("lo", ".", ".."), "another name than lo, which every network has"),
+        "lxc.net.N.veth.pair": (item in ("lo", ".", ".."), "another name than lo, which the host has"),
+        "lxc.net.N.vlan.id": (item.isdigit() and int(item) > 4094, "a number from 0 to 4094"),
+    }
+    is_wrong, expected = wrong.get(name, (False, ""))
+    return expected if is_wrong else ""
+
+
+def _root(option: str, item: str) -> None:
+    from ..errors import Unsupported
+    from ..storage import backends
+
+    try:
+        backends.for_rootfs(item)
+    except BadValue as error:
+        raise BadValue(option, item, f"{error.expected}, perhaps with the name of a backing store and a colon before it") from error
+    except Unsupported:  # a start says so; another version may have it
+        return
+
+
+def _limit(option: str, name: str, item: str) -> None:
+    import resource
+
+    from ..config import values
+
+    if not hasattr(resource, f"RLIMIT_{name.upper()}"):
+        raise BadValue(option, name, "a limit of setrlimit(2) in small letters, such as nofile")
+    soft, hard = values.limit(item)
+    if hard >= 0 and not 0 <= soft <= hard:
+        raise BadValue(option, item, "SOFT:HARD, with no higher soft limit than the hard one")
 
 
 def _capabilities(option: str, item: str) -> None:

@@ -23,7 +23,16 @@ _NETWORK_KEYS = {
     "script_up": "script.up", "script_down": "script.down",
 }  # fmt: skip
 # Of these more is known than what LXC itself looks at.
-_MEANT = ("lxc.cgroup.", "lxc.cgroup2.", "lxc.mount.entry", "lxc.rootfs.options")
+_MEANT: tuple[str, ...] = (
+    "lxc.cgroup.",
+    "lxc.cgroup2.",
+    "lxc.mount.entry",
+    "lxc.rootfs.options",
+    "lxc.rootfs.path",
+    "lxc.include",
+    "lxc.sysctl.",
+)
+_MEANT += ("lxc.prlimit.", "lxc.net.N.mtu", "lxc.net.N.hwaddr", "lxc.net.N.name", "lxc.net.N.veth.pair", "lxc.net.N.vlan.id")
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
