@@ -119,3 +119,13 @@ def _mount(option: str, item: str) -> None:
             raise BadValue(option, item, f"options of mount(8) for a bind mount, and {', '.join(unknown)} is none")
     elif entry.fstype == "none" and "remount" not in words:
         raise BadValue(option, item, "bind or rbind among the options, or the type of a filesystem")
+
+
+def near(key: str) -> str:
+    """A hint for a key that LXC does not have."""
+    from difflib import get_close_matches
+
+    from ..config import keys
+
+    near = get_close_matches(key, sorted({row.name.rstrip(".") for row in keys.KEYS}), 3)
+    return f"Near to it: {', '.join(near)}" if near else ""

@@ -23,16 +23,10 @@ _NETWORK_KEYS = {
     "script_up": "script.up", "script_down": "script.down",
 }  # fmt: skip
 # Of these more is known than what LXC itself looks at.
-_MEANT: tuple[str, ...] = (
-    "lxc.cgroup.",
-    "lxc.cgroup2.",
-    "lxc.mount.entry",
-    "lxc.rootfs.options",
-    "lxc.rootfs.path",
-    "lxc.include",
-    "lxc.sysctl.",
-)
-_MEANT += ("lxc.prlimit.", "lxc.net.N.mtu", "lxc.net.N.hwaddr", "lxc.net.N.name", "lxc.net.N.veth.pair", "lxc.net.N.vlan.id")
+_MEANT = (
+    "lxc.cgroup.", "lxc.cgroup2.", "lxc.mount.entry", "lxc.rootfs.options", "lxc.rootfs.path", "lxc.include", "lxc.sysctl.",
+    "lxc.prlimit.", "lxc.net.N.mtu", "lxc.net.N.hwaddr", "lxc.net.N.name", "lxc.net.N.veth.pair", "lxc.net.N.vlan.id",
+)  # fmt: skip
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
@@ -104,20 +98,13 @@ def _modern(changes: Mapping[Any, Value], option: str) -> dict[str, Value]:
             modern[key] = None  # lines of a key that LXC does not have can be taken away, and there may be none left
             continue
         if match is None:
-            raise BadValue(f"{option}[{key}]", key, "a key of LXC's configuration (lxc.container.conf(5))", hint=_near(str(key)))
+            from .meaning import near
+
+            raise BadValue(f"{option}[{key}]", key, "a key of LXC's configuration (lxc.container.conf(5))", hint=near(str(key)))
         if match.name in modern:
             raise BadValue(f"{option}[{key}]", value, f"only one spelling of {match.name}")
         modern[match.name] = value
     return modern
-
-
-def _near(key: str) -> str:
-    from difflib import get_close_matches
-
-    from ..config import keys
-
-    near = get_close_matches(key, sorted({row.name.rstrip(".") for row in keys.KEYS}), 3)
-    return f"Near to it: {', '.join(near)}" if near else ""
 
 
 def _check(option: str, key: str, value: Value) -> None:
