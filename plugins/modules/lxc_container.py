@@ -56,7 +56,7 @@ options:
     choices:
       started: It exists and runs. A frozen one is thawed.
       stopped: It exists and does not run.
-      restarted: It exists and has been started by this task.
+      restarted: It exists and has been started by this task. One that runs is not stopped where it is found that it would not start.
       frozen: It exists and is frozen. A stopped one is started first.
       present: It exists. Whether it runs is not changed.
       absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
@@ -344,6 +344,7 @@ options:
     description:
       - Seconds that a container has to shut down before it is killed. V(0) kills at once.
       - When it is not given, 60 seconds are waited.
+      - Once it has ended, its C(stop) and C(post-stop) hooks are waited for as long again, and a minute at least.
     type: int
     aliases:
       - timeout
