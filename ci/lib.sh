@@ -7,7 +7,6 @@ set -euo pipefail
 unset CDPATH
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$HERE/.build
-mkdir -p "$BUILD"
 # shellcheck disable=SC2034  # used by those who source this
 NOBODY=65534
 
@@ -16,6 +15,9 @@ die() {
     say "$(basename "$0"): $*"
     exit 1
 }
+
+# In another's checkout it cannot be made: whoever must be root says that first.
+mkdir -p "$BUILD" 2>/dev/null || ((EUID != 0)) || die "$BUILD cannot be made"
 
 # pyenv's shims answer for Pythons that they cannot run; the Pythons themselves do.
 real_path() {

@@ -19,6 +19,7 @@ options:
   log_file:
     description:
       - A file on the host that gets a line for each thing that the task did, in the form of LXC's log files.
+      - It is an absolute path in a directory that exists. What cannot be written is an error before anything is done.
     type: path
   log_level:
     description:

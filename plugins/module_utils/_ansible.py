@@ -12,7 +12,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -25,6 +25,7 @@ LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALER
 RESULT_LIMIT = 100_000
 RESERVED = ("path", "dest")
 _AROUND, _AROUND_WARNING = 300, 120
+_SHALLOW = ("type", "elements", "required", "default", "choices", "aliases")
 
 
 def shared_options() -> dict[str, Any]:
@@ -39,25 +40,44 @@ def shared_options() -> dict[str, Any]:
 def run(argument_spec: Mapping[str, Any], job: Callable[[dict[str, Any]], Job], *, needs_root: bool = True, **rules: Any) -> None:
     """Run a module. `job` gets the parameters that were said (None is left out); `rules` go to AnsibleModule."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a caller may have left it, a program that failed seems to have succeeded
-    module = AnsibleModule(argument_spec={**shared_options(), **argument_spec}, supports_check_mode=True, **rules)
+    module = _module({**shared_options(), **argument_spec}, rules)
     module.debug(f"The runtime is {'of the host' if compiled.TAKEN else 'of the task'}")
     params = {key: value for key, value in module.params.items() if value is not None}
     try:
         if needs_root and os.geteuid() != 0:
             uid = os.geteuid()
             module.fail_json(msg=f"This module needs root on the host of the containers, and runs as uid {uid}", hint="Add become: true")
+        _check_log_file(params)
         _revive()
         work = job(params)
         report = work.predict() if module.check_mode else work.apply()
     except LxcError as error:
-        _log(params, [*_begun(module), ("ERROR", error.message)])
+        _log(module, params, [*_begun(module), ("ERROR", error.message)])
         module.fail_json(**bounded({**failure(error), "msg": error.message}))
     except OSError as error:  # a call that nobody gave a step to: still the object and the number, not a traceback
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _begun(module)
         module.fail_json(msg=text, error="OSError", object=str(error.filename or ""), errno=error.errno or 0)
-    _log(params, [*_begun(module), *_lines(report)])
+    _log(module, params, [*_begun(module), *_lines(report)])
     _finish(module, report)
+
+
+class _Module(AnsibleModule):
+    """Of what is wrong with the options all is said: core's first sentence about a dict names no option."""
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        found = getattr(getattr(self, "validation_result", None), "error_messages", [])
+        super().fail_json("; ".join(dict.fromkeys(found)) if len(found) > 1 and found[0] == msg else msg, **kwargs)
+
+
+def _module(argument_spec: Mapping[str, Any], rules: Mapping[str, Any]) -> AnsibleModule:
+    """Core looks into what should be a dict (`autostart: true`) before it has seen what it is, and ends in a TypeError."""
+    try:
+        return _Module(argument_spec=argument_spec, supports_check_mode=True, **rules)
+    except TypeError:
+        shallow = {name: {word: said for word, said in one.items() if word in _SHALLOW} for name, one in argument_spec.items()}
+        _Module(argument_spec=shallow, supports_check_mode=True, **rules)  # says what is wrong, and does not return
+        raise
 
 
 def _revive() -> None:
@@ -160,7 +180,17 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     return [*lines, ("ERROR", report.failed)] if report.failed else lines
 
 
-def _log(params: Mapping[str, Any], lines: Sequence[tuple[str, str]]) -> None:
+def _check_log_file(params: dict[str, Any]) -> None:
+    """Raises BadValue for one that cannot be written; nothing is written to it then."""
+    if "log_file" in params:
+        from ._lxc.lifecycle.log import check_file
+
+        path = params.pop("log_file")
+        check_file(path)
+        params["log_file"] = path
+
+
+def _log(module: AnsibleModule, params: Mapping[str, Any], lines: Sequence[tuple[str, str]]) -> None:
     """The task's own lines in `log_file`, in the form of LXC's log files."""
     if "log_file" not in params or not lines:
         return
@@ -170,3 +200,5 @@ def _log(params: Mapping[str, Any], lines: Sequence[tuple[str, str]]) -> None:
     log = Log(names if isinstance(names, str) else ",".join(names), params["log_file"], level_number(params.get("log_level", "ERROR")))
     for level, text in lines:
         log.write(level, text)
+    if log.problem:
+        module.warn(f"The log file {log.path} could not be written: {log.problem}")

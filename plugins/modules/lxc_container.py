@@ -56,7 +56,7 @@ options:
     choices:
       started: It exists and runs. A frozen one is thawed.
       stopped: It exists and does not run.
-      restarted: It exists and has been started by this task.
+      restarted: It exists and has been started by this task. One that runs is not stopped where it is found that it would not start.
       frozen: It exists and is frozen. A stopped one is started first.
       present: It exists. Whether it runs is not changed.
       absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
@@ -118,7 +118,7 @@ options:
         image of a container that exists grows, while it runs too. It is an error when it is larger already, as it cannot shrink.
       - With O(backing_store=btrfs) it is the limit of the subvolume's quota group, and none when it is not given. It can be changed in both
         directions, while the container runs too. The first limit enables quotas for the whole btrfs, which makes it slower.
-      - Any other backing store has no size, and says what is missing.
+      - Any other backing store has no size, and it is an error.
     type: str
     aliases: [fs_size]
   fs_type:
@@ -344,6 +344,7 @@ options:
     description:
       - Seconds that a container has to shut down before it is killed. V(0) kills at once.
       - When it is not given, 60 seconds are waited.
+      - Once it has ended, its C(stop) and C(post-stop) hooks are waited for as long again, and a minute at least.
     type: int
     aliases:
       - timeout

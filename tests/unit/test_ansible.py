@@ -19,6 +19,10 @@ from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible  # noq
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, runtime  # noqa: E402
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.plan import Diff, Report  # noqa: E402
 
+SPEC = {"value": {"type": "str"}}
+SPEC["shape"] = {"type": "dict", "options": {"enabled": {"type": "bool"}}}
+SPEC["parts"] = {"type": "list", "elements": "dict", "options": {"kind": {"type": "str"}}}
+
 
 class Job:
     """Answers with a report, and remembers which of the two was asked."""
@@ -42,7 +46,7 @@ def run(monkeypatch, capsys):
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         with pytest.raises(SystemExit):
-            _ansible.run({"value": {"type": "str"}}, job if callable(job) else lambda params: job, needs_root=needs_root)
+            _ansible.run(SPEC, job if callable(job) else lambda params: job, needs_root=needs_root)
         return json.loads(capsys.readouterr().out)
 
     return run
@@ -193,6 +197,33 @@ def test_warnings_and_actions_go_where_they_belong(run, tmp_path):
     assert ["start a" in line or "careful" in line for line in log.read_text().splitlines()] == [True, True]
     run(Job(report), log_file=str(tmp_path / "quiet"))
     assert not (tmp_path / "quiet").exists()
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "apply"])
+def test_a_log_file_that_cannot_be_written_is_refused_before_anything_is_done(run, tmp_path, check):
+    job = Job(Report(True))
+    result = run(job, log_file=str(tmp_path), _ansible_check_mode=check)
+    assert result["failed"] and result["option"] == "log_file" and str(tmp_path) in result["msg"]
+    assert job.asked == []
+
+
+def test_a_log_file_that_cannot_be_written_after_all_is_a_warning(run, tmp_path):
+    def work(_params):
+        (tmp_path / "logs").rmdir()
+        return Job(Report(True, {"actions": ["start a"]}))
+
+    (tmp_path / "logs").mkdir()
+    result = run(work, log_file=f"{tmp_path}/logs/file", log_level="INFO")
+    assert f"{tmp_path}/logs/file could not be written: No such file" in json.dumps(result["warnings"]) and result["changed"]
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, "yes", "", ["a"], [True]], ids=repr)
+@pytest.mark.parametrize("option", ["shape", "parts"])
+def test_what_is_no_dict_where_one_belongs_is_refused_by_the_name_of_the_option(run, option, value):
+    """Core's own check ends in a TypeError for some of them."""
+    job = Job(Report(True))
+    result = run(job, **{option: value})
+    assert result["failed"] and f"'{option}'" in result["msg"] and "dict" in result["msg"] and job.asked == []
 
 
 def test_who_is_not_root_is_told_what_to_do(run, monkeypatch):

@@ -34,7 +34,7 @@ class BadValue(LxcError):
     """
 
     def __init__(self, option: str, value: object, expected: str, hint: str = "") -> None:
-        super().__init__(f"Bad value {value!r} for {option}: expected {expected}", hint)
+        super().__init__(f"Bad value {value!r:.300} for {option}: expected {expected}", hint)
         self.option = option
         self.value = value
         self.expected = expected

@@ -16,9 +16,9 @@ def leaves() -> tuple[object, ...]:
 
 
 def cgroup() -> tuple[object, ...]:
-    from .cgroup import devices, layout, limits
+    from .cgroup import devices, layout, limits, values
 
-    return devices, layout, limits
+    return devices, layout, limits, values
 
 
 def config() -> tuple[object, ...]:
@@ -184,11 +184,13 @@ def lifecycle_recovery() -> tuple[object, ...]:
         replace,
         replacing,
         restore,
+        room,
         snapshot,
         snapshot_list,
         source,
         start,
         start_errors,
+        startable,
         stop,
         unapplied,
         users,
@@ -201,11 +203,13 @@ def lifecycle_recovery() -> tuple[object, ...]:
         replace,
         replacing,
         restore,
+        room,
         snapshot,
         snapshot_list,
         source,
         start,
         start_errors,
+        startable,
         stop,
         unapplied,
         users,
@@ -276,6 +280,7 @@ def network() -> tuple[object, ...]:
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
         bridge,
+        bridge_making,
         checks,
         cloning,
         command,
@@ -287,18 +292,18 @@ def reconcile() -> tuple[object, ...]:
         facts,
         fleet,
         inside,
+        meaning,
         missing,
         moves,
         observe,
         observe_config,
         options,
         origin,
-        parameters,
-        passing,
     )
 
     return (
         bridge,
+        bridge_making,
         checks,
         cloning,
         command,
@@ -310,19 +315,20 @@ def reconcile() -> tuple[object, ...]:
         facts,
         fleet,
         inside,
+        meaning,
         missing,
         moves,
         observe,
         observe_config,
         options,
         origin,
-        parameters,
-        passing,
     )
 
 
-def reconcile_place() -> tuple[object, ...]:
+def reconcile_parameters() -> tuple[object, ...]:
     from .reconcile import (
+        parameters,
+        passing,
         place,
         plan,
         reconciliation,
@@ -338,7 +344,23 @@ def reconcile_place() -> tuple[object, ...]:
         work,
     )
 
-    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
+    return (
+        parameters,
+        passing,
+        place,
+        plan,
+        reconciliation,
+        removal,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
 
 def rootfs() -> tuple[object, ...]:

@@ -77,8 +77,8 @@ def check_name(name: object, option: str = "name") -> str:
 
 def check_lxc_path(path: object) -> str:
     """The lxcpath in the one spelling that sockets and locks are named by: absolute, no trailing or double slash, no `..`."""
-    if not isinstance(path, str) or not path.startswith("/") or "\n" in path or "\0" in path or ".." in path.split("/"):
-        raise BadValue("lxc_path", path, "an absolute path without .. in it")
+    if not isinstance(path, str) or path[:1] != "/" or not path.strip("/.") or {"\n", "\0"} & set(path) or ".." in path.split("/"):
+        raise BadValue("lxc_path", path, "an absolute path without .. in it, and not the root of the host")
     return os.path.normpath("/" + path.lstrip("/"))
 
 

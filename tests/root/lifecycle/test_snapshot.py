@@ -373,6 +373,17 @@ def test_retention_keeps_what_is_used(lxc_path: Path) -> None:
     assert done.warnings == ["Snapshot snap0 of web is kept: its files are used by other"]
 
 
+def test_a_new_name_in_a_root_whose_config_names_none(one: Container, place: Path) -> None:
+    """The old one is that of the container: a snapshot's own is in no file of the root."""
+    config = Path(one.config)
+    config.write_text("".join(line for line in config.read_text().splitlines(keepends=True) if "uts.name" not in line))
+    task(one)
+    assert os.listdir(place) == ["snap0"]
+    task(one, state="restored", snapshot="snap0", restore_as="other")
+    other = tree(Container(one.lxc_path, "other"))
+    assert (other["etc/hosts"][-1], other["etc/hostname"][-1]) == ("127.0.1.1 other\n", "other\n")
+
+
 def test_links_among_the_snapshots_are_not_followed(one: Container, lxc_path: Path) -> None:
     victim = make(lxc_path, "victim")
     task(one)

@@ -301,6 +301,26 @@ def test_one_that_is_out_of_place_comes_back(is_out_of_place: Container, wanted:
     nothing_left(is_out_of_place)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "actions"),
+    [
+        ({"state": "present", "template": "none"}, []),
+        ({"state": "stopped"}, []),
+        ({"state": "started"}, ["start web"]),
+        ({"state": "absent", "delete_snapshots": True}, ["destroy web"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else value["state"],
+)
+def test_check_mode_foresees_that_one_out_of_place_comes_back(
+    is_out_of_place: Container, wanted: dict[str, Any], actions: list[str]
+) -> None:
+    before = snapshots.everything(is_out_of_place.lxc_path)
+    report = fleet_job(is_out_of_place, **wanted).predict()
+    assert not report.failed and report.result["actions"] == actions and report.changed == bool(actions)
+    assert bool(report.warnings) == bool(actions)
+    assert snapshots.everything(is_out_of_place.lxc_path) == before
+
+
 def test_one_that_is_out_of_place_is_removed(is_out_of_place: Container) -> None:
     report = fleet_job(is_out_of_place, state="absent", delete_snapshots=True).apply()
     assert report.changed and os.listdir(is_out_of_place.lxc_path) == []

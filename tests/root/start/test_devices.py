@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import uuid
 from pathlib import Path
@@ -64,6 +65,19 @@ def change(box, rule: str, allow: bool = True) -> None:
 def directory(box) -> str:
     (mounted,) = cgroupfs.hierarchies()
     return mounted.mount_point + client.cgroup(box.container, "freezer")
+
+
+def test_a_rule_by_path_means_what_was_there_at_the_start(make_box, tmp_path):
+    """Elsewhere the controller of version 1 knows no paths."""
+    hierarchies.need(2, alone=True)
+    node = tmp_path / "node"
+    os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    box = make_box("s1", "lxc.cgroup2.devices.deny = a", "lxc.cgroup2.devices.allow = c *:* m", f"lxc.cgroup2.devices.allow = {node} rwm")
+    box.start()
+    node.unlink()
+    assert (opened(box, ZERO), opened(box, NULL)) == ("", DENIED)
+    change(box, f"{NULL} rwm")
+    assert (opened(box, ZERO), opened(box, NULL)) == ("", "")
 
 
 @pytest.fixture

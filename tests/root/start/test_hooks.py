@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import StepError, TimedOut
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import stop
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 BEFORE = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start")
@@ -29,6 +30,21 @@ def lines(out: Path) -> dict[str, str]:
         name, mark, value = line.partition("=") if line.startswith("LXC_") else line.partition(": ")
         found[name] = value if mark else ""
     return found
+
+
+def test_a_hook_that_takes_longer_than_is_waited_for_after_the_end(make_box, tmp_path, monkeypatch):
+    """As long as the caller gives a container to shut down is given to its hooks too, and a minute at least."""
+    hook = tmp_path / "slow"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nuntil [ -e {tmp_path}/go ]; do sleep 0.05; done\n")
+    hook.chmod(0o755)
+    monkeypatch.setattr(stop, "_CLEANUP", 0.5)
+    box = make_box("s1", f"lxc.hook.stop = {hook}")
+    box.start()
+    with pytest.raises(TimedOut, match=r"The init of s1 .* has ended.*hooks stop and post-stop.* longer than 1 s") as caught:
+        stop.stop(box.container, 1)
+    assert "stop_timeout" in caught.value.hint and (tmp_path / "begun").exists()
+    (tmp_path / "go").touch()
+    assert stop.stop(box.container, 30).how == "already"
 
 
 @pytest.mark.parametrize("kind", ["pre-start", "pre-mount", "mount", "autodev", "start-host"])

@@ -185,6 +185,20 @@ def test_device_rules_that_the_kernel_refuses_are_not_remembered(host: Host, mon
     assert host.ret(14, rule) == -errno.EINVAL
 
 
+def test_a_node_that_a_rule_names_is_not_looked_at_by_the_monitor(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lie on a file system that does not answer. The launcher has looked, and said what it saw."""
+    put: list[bytes] = []
+    monkeypatch.setattr(cgroup_bpf, "replace", lambda _directory, program: put.append(program))
+    monkeypatch.setattr(devices.os, "stat", lambda path: pytest.fail(f"{path} is looked at"))
+    host.record.cgroups = host.record.cgroups[1:]
+    host.record.pairs = [["lxc.cgroup2.devices.allow", "/dev/null rw"]]
+    rule = payloads.BpfDevice("c", 1, 5, "rw", True).pack()
+    assert host.ret(14, rule) == -errno.EINVAL, "of a start before the launcher said so"
+    null, zero = Device("c", 1, 3, "rw"), Device("c", 1, 5, "rw")
+    host.record.device_rules = devices.Rules(False, (null,))
+    assert host.ret(14, rule) == 0 and put == [cgroup_bpf.instructions(False, [null, zero])]
+
+
 @pytest.mark.parametrize("command", [Command.FREEZE, Command.UNFREEZE])
 @pytest.mark.parametrize(
     ("first", "state", "code"), [(0, State.RUNNING, errno.ENOENT), (1, State.STARTING, errno.EBUSY), (1, State.STOPPING, errno.EBUSY)]

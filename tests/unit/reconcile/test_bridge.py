@@ -53,6 +53,30 @@ def test_a_new_bridge_has_what_lxc_net_gives_one():
     ]
 
 
+def among(*others):
+    return ABSENT._replace(others=others)
+
+
+@pytest.mark.parametrize("taken", ["10.0.3.1/24", "10.0.3.77/24", "10.0.3.1/16"])
+def test_a_network_that_another_interface_has_is_refused(taken):
+    with pytest.raises(InUse, match=f"ipv4: 10.0.3.1/24 is in a network of the interface br7, which has {taken}"):
+        plan(among(("192.168.1.1/24", "eth0"), (taken, "br7")))
+
+
+def test_networks_beside_and_around_it_are_none_of_its_business():
+    assert plan(among(("10.0.4.1/24", "br7"), ("10.1.2.3/8", "eth0"))) == plan(ABSENT)
+    assert plan(observed()._replace(others=(("10.0.3.1/24", "br7"),))) == [], "what is there already stays"
+
+
+@pytest.mark.parametrize("said", [{"dhcp_range": "10.0.3.5,10.0.3.9"}, {"domain": "lxc"}])
+def test_what_dhcp_would_give_out_is_refused_without_it(said):
+    (option,) = said
+    for found, more in ((ABSENT, {"dhcp": False}), (observed(dhcp=""), {})):
+        with pytest.raises(BadValue, match=f"for {option}: expected dhcp: true with it"):
+            plan(found, **said, **more)
+    assert plan(observed(dhcp=""), domain="") == []
+
+
 def test_a_new_bridge_with_less():
     assert [field for field, *_rest in plan(ABSENT, dhcp=False, nat=False, ipv4="10.9.0.1/16")] == ["state", "ipv4", "up"]
     assert [field for field, *_rest in plan(ABSENT, nat=False)] == ["state", "ipv4", "up", "firewall", "dhcp"]
@@ -140,6 +164,8 @@ def test_the_range_by_default_is_the_longer_side(ipv4, expected):
     [
         ("name", ["", "-x", "a/b", "1br", "a" * 16, "br 0", "br0\n", "all", "default", "..", 'a"b']),
         ("ipv4", ["", "10.0.3.1", "10.0.3.0/24", "10.0.3.255/24", "10.0.3.1/31", "10.0.3.1/7", "fd00::1/64", "10.0.3.1/24\n", "x"]),
+        ("ipv4", ["127.0.0.1/8", "224.0.0.1/24", "0.0.0.1/24", "250.0.0.1/24"]),
+        ("domain", ["a" * 64, "a." * 130 + "a"]),
         ("dhcp_range", ["", "10.0.3.2", "10.0.3.9,10.0.3.2", "10.0.3.2,x", "10.0.3.2,10.0.3.3,10.0.3.4", "10.0.3.2,10.0.3.3\nuser=root"]),
         ("domain", ["-x", "a..b", "a b", "lab\nuser=root", "a/b", ".lab", "lab."]),
     ],

@@ -42,6 +42,27 @@ def job(**params):
     return command.Command({"name": "m1", "lxc_path": "/nowhere", **params})
 
 
+@pytest.mark.parametrize("name", ["", "=", "A=B", "A B", "A\nB", "A\0B", "\x7f"])
+def test_names_that_no_environment_can_have_are_refused_in_check_mode_too(there, name):
+    with pytest.raises(errors.BadValue, match="for environment: expected names without"):
+        job(cmd="true", environment={name: "x"})
+    with pytest.raises(errors.BadValue, match=r"environment\[A\]"):
+        job(cmd="true", environment={"A": ["x"]})
+    assert there.requests == []
+
+
+@pytest.mark.parametrize("params", [{}, {"argv": []}, {"argv": [""]}, {"cmd": ""}])
+def test_no_command_is_refused(there, params):
+    with pytest.raises(errors.BadValue, match="a command"):
+        job(**params)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 10**9, 10**30])
+def test_a_timeout_that_no_clock_knows_is_refused(there, timeout):
+    with pytest.raises(errors.BadValue, match="for timeout"):
+        job(cmd="true", timeout=timeout)
+
+
 def test_it_runs_and_that_is_a_change(there):
     report = job(cmd="echo 'a b' $HOME", stdin="in", user="www-data:users", chdir="/x", environment={"A": 1}).apply()
     assert (report.changed, report.failed, report.result["rc"], report.result["stdout"]) == (True, "", 0, "out")

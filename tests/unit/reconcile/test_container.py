@@ -185,8 +185,8 @@ def test_a_root_that_has_its_size(rootfs):
     ("rootfs", "size", "kind", "text"),
     [
         ("loop:/x", 3 << 30, errors.BadValue, "at least 3G, which it has: the file system in an image does not shrink"),
-        ("dir:/x", None, errors.Unsupported, "The backing store dir has no size below /nowhere"),
-        ("overlay:/x:/y", None, errors.Unsupported, "The backing store overlayfs has no size below /nowhere"),
+        ("dir:/x", None, errors.Unsupported, "size: the backing store dir has none below /nowhere"),
+        ("overlay:/x:/y", None, errors.Unsupported, "size: the backing store overlayfs has none below /nowhere"),
         ("", None, errors.BadValue, "none, as p1 exists without a root filesystem"),
     ],
 )

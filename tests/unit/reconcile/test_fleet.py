@@ -25,6 +25,7 @@ class World:
         self.idle = set()
         self.by_others = set()
         self.requests = []
+        self.rehearsed = []
 
     def observe(self, wanted):
         state = self.states.get(wanted.container.name, "ABSENT")
@@ -44,6 +45,11 @@ class World:
         if ("foresee", wanted.container.name) in self.broken:
             raise self.broken["foresee", wanted.container.name]
         return f"lxc.uts.name = {wanted.container.name}\nlxc.environment = A=secret\n"
+
+    def rehearse(self, wanted, config):
+        self.rehearsed.append((wanted.container.name, config))
+        if ("rehearse", wanted.container.name) in self.broken:
+            raise self.broken["rehearse", wanted.container.name]
 
     def __getattr__(self, verb):
         after = {"create": "STOPPED", "destroy": "ABSENT", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}[verb]
@@ -72,6 +78,26 @@ def run(monkeypatch):
         return job.predict() if check else job.apply()
 
     return run
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "apply"])
+def test_what_would_not_start_again_is_not_stopped(run, check):
+    world = World(a="RUNNING", b="FROZEN", c="STOPPED", d="RUNNING")
+    world.broken = {("rehearse", name): errors.NotFound(f"no bridge for {name}") for name in "abc"}
+    report = run(world, ["a", "b", "c", "d"], check=check, state="restarted")
+    assert report.failed == "2 of 4 containers failed: a: no bridge for a; b: no bridge for b"
+    assert world.rehearsed == [("a", ""), ("b", ""), ("d", "")], "what is stopped has nothing to lose"
+    assert [len(entry["actions"]) for entry in report.result["containers"]] == [0, 0, 1, 2]
+    assert [entry["changed"] for entry in report.result["containers"]] == [False, False, True, True]
+    assert world.states == {"a": "RUNNING", "b": "FROZEN", "c": "STOPPED" if check else "RUNNING", "d": "RUNNING"}
+
+
+def test_a_thaw_or_a_freeze_is_not_rehearsed(run):
+    world = World(a="FROZEN")
+    run(world, ["a"])
+    run(world, ["a"], state="frozen")
+    run(world, ["a"], state="stopped")
+    assert world.rehearsed == []
 
 
 def test_all_are_started_by_one_request(run):

@@ -81,6 +81,17 @@ def wanted(config: Config) -> tuple[Optional[Rules], list[str]]:
     return _reduce(_V2, ours), [f"{line} has no effect: on this host {_V2}devices.* count" for line in alone]
 
 
+def named_by_path(config: Config) -> bool:
+    """Whether a rule names a node of the host's by its path, which takes a look at it, and that may last."""
+    return any(value.startswith("/") for prefix in (_V1, _V2) for _key, value in _settings(config, prefix))
+
+
+def check_v1(config: Config) -> None:
+    """Raises StepError for what version 1's controller would refuse."""
+    for key, value in _settings(config, _V1):
+        _parse(_V1, key, value)
+
+
 def _settings(config: Config, prefix: str) -> list[tuple[str, str]]:
     return [(key, value) for key, value in config.prefix(prefix) if key.startswith("devices.")]
 

@@ -47,6 +47,12 @@ def apply(config: Config, cgroups: list[Cgroup]) -> list[str]:
     return list(dict.fromkeys(warnings))
 
 
+def files(config: Config) -> Iterable[tuple[str, str, int]]:
+    """(the key, the file, the version) of every setting but the rules of devices."""
+    for version, prefix in ((1, "lxc.cgroup."), (2, "lxc.cgroup2.")):
+        yield from ((prefix + key, key, version) for key, _value in _settings(config, prefix) if not key.startswith("devices."))
+
+
 def _is_elsewhere(cgroups: list[Cgroup], version: int, controller: str) -> bool:
     """On a hybrid host each controller is in one of the two versions; a config that is for any host names both."""
     found = find(cgroups, controller)

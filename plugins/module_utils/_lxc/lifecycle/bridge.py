@@ -49,6 +49,13 @@ def look(name: str) -> Link:
     return Link(driver, found.up, found.hwaddr, ipv4, ipv6)
 
 
+def others(name: str) -> list[tuple[str, str]]:
+    """The IPv4 addresses of all interfaces but this one and lo, as address/prefix, each with its interface's name."""
+    found = interfaces.read().values()
+    listed = [(one, address) for one in found if one.name not in (name, "lo") for address in one.addresses if address.family == 4]
+    return [(f"{address.address}/{address.prefix}", one.name) for one, address in listed]
+
+
 @contextlib.contextmanager
 def hold(what: str, timeout: float = 60) -> Iterator[None]:
     """Bridges are changed by one task at a time. InUse names who has the lock when `timeout` seconds were not enough."""
@@ -143,8 +150,9 @@ def check_removable(name: str, force: bool) -> None:
     if bridge is None:
         return
     if bridge.alias != ALIAS:
-        whose = f"its alias is {bridge.alias!r}" if bridge.alias else "it has no alias"
-        raise InUse(f"The bridge {name} was not made by this module ({whose})", f"Remove it with: ip link delete {name}")
+        whose = f"the alias {bridge.alias!r}" if bridge.alias else "none"
+        mark = f"it would have the alias {ALIAS!r}, and has {whose}"
+        raise InUse(f"The bridge {name} was not made by this module: {mark}", f"Remove it with: ip link delete {name}")
     ports = [link.name for link in everything if link.master == bridge.index]
     if ports and not force:
         named = ", ".join(ports[:5]) + (f" and {len(ports) - 5} more" if len(ports) > 5 else "")

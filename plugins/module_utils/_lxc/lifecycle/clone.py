@@ -239,7 +239,7 @@ def _finish(request: CloneRequest, read: _Read, text: str, log: Log) -> None:
         return
     store = backends.for_rootfs(config.rootfs_path)
     _make_place(store, request.target)
-    old = read.config.uts_name or request.source.name
+    old = read.config.uts_name or finishing.original(request.source)
     names = None if request.keep_name else (old, config.uts_name or request.target.name)
     for hook in hooks:
         log(f"Running lxc.hook.clone = {hook}")

@@ -73,7 +73,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
     dependents.refuse_link(container)
     state = client.state(container)
     if state != State.STOPPED:
-        raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
+        raise InUse(f"Container {container.name} is {state.name}: stop it before it is removed", hint="Use state: stopped")
     ledger.refuse_survivor(container)
     marker = partial.state(container)
     if marker == "busy":

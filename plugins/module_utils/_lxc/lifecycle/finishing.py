@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple, Optional
 
 from ..config import parser
@@ -42,6 +43,15 @@ def _inside(clone: Clone, log: Log) -> None:
     if clone.names is not None:
         identity.change(directory, *clone.names)
     clone.store.umount(directory)
+
+
+def original(source: Container) -> str:
+    """The name that its root has been made for: that of a snapshot is its container's, which it lies in (`web/snaps/snap0`), or beside
+    (`lxcsnaps/web/snap0`, LXC 1.0)."""
+    above, place = os.path.split(source.lxc_path)
+    if place == "snaps" and os.path.lexists(f"{above}/config"):
+        return os.path.basename(above)
+    return place if above.endswith("snaps") and os.path.lexists(f"{above[:-5]}/{place}/config") else source.name
 
 
 def wanted(config: Config) -> list[str]:

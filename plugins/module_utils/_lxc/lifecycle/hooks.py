@@ -22,13 +22,13 @@ from ..paths import Container
 from .attach_scope import Scope
 from .log import LEVELS, Log
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment(container: Container, config: Config, root_mount: str, log_level: int) -> dict[str, str]:
     """What every hook of this container gets; the level is the one that holds, whoever has said so."""
     wanted = {
-        "PATH": _PATH,
+        "PATH": PATH,
         "LXC_NAME": container.name,
         "LXC_CONFIG_FILE": container.config,
         "LXC_ROOTFS_MOUNT": root_mount,

@@ -9,6 +9,7 @@ Levels are LXC's (lxc(7), -l): TRACE 0 … FATAL 8; the default is ERROR. The fi
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import deque
 
@@ -32,10 +33,39 @@ def level_number(value: str, option: str = "log_level") -> int:
     raise BadValue(option, value, f"one of {' '.join(LEVELS)}, or 0 to 8")
 
 
+def check_file(path: str, option: str = "log_file") -> None:
+    """Raise BadValue for what no line could be added to. Nothing is made: a task that does nothing has nothing to say."""
+    if not path.startswith("/") or "\n" in path or "\0" in path:
+        raise BadValue(option, path, "the absolute path of a file")
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISCHR(mode):  # a FIFO would make us wait for its reader
+            raise BadValue(option, path, f"a plain file, and it is {_kind(mode)}")
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except FileNotFoundError:
+        _check_directory(path, option)
+    except OSError as error:
+        raise BadValue(option, path, f"a file that can be written ({error.strerror})") from error
+
+
+def _check_directory(path: str, option: str) -> None:
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory) and directory != LOG:
+        raise BadValue(option, path, f"a file in a directory that exists, and {directory} does not", f"Make {directory} before")
+    if os.path.isdir(directory) and not os.access(directory, os.W_OK | os.X_OK):
+        raise BadValue(option, path, f"a file in a directory that can be written to, and {directory} cannot")
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a FIFO"))
+    return next((words for is_one, words in kinds if is_one(mode)), "a socket or a block device")
+
+
 class Log:
     """Writes what is at or above `level` to `path`, and keeps the last lines of everything.
 
-    `said` tells whether path and level were asked for, and so go before what the config says.
+    `said` tells whether path and level were asked for, and so go before what the config says. `problem` is why the last line
+    is not in the file.
     """
 
     def __init__(self, name: str, path: str, level: int, said: tuple[bool, bool] = (False, False)) -> None:
@@ -45,6 +75,7 @@ class Log:
         self.level = level
         self.last: deque[str] = deque(maxlen=_KEPT)
         self.held: list[tuple[str, str]] | None = None
+        self.problem = ""
 
     def write(self, level: str, text: str) -> None:
         """One entry a line. A file that cannot be written (full disk, missing directory) must not stop a container."""
@@ -76,12 +107,13 @@ class Log:
             if os.path.dirname(self.path) == LOG:  # no other: a container's directory that was removed must not come back
                 os.makedirs(LOG, 0o755, exist_ok=True)
             log_fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        except OSError:
+        except OSError as error:
+            self.problem = error.strerror or str(error)
             return
         try:
             os.write(log_fd, line.encode("utf-8", "surrogateescape"))
-        except OSError:
-            return
+        except OSError as error:
+            self.problem = error.strerror or str(error)
         finally:
             os.close(log_fd)
 

@@ -100,7 +100,7 @@ def check_stopped(container: Container) -> None:
         raise NotFound(f"Container {container.name} does not exist in {container.lxc_path}")
     state = client.state(container)
     if state != State.STOPPED:
-        raise InUse(f"Container {container.name} is {state.name}", hint="Stop it first")
+        raise InUse(f"Container {container.name} is {state.name}: stop it before its files are replaced", hint="Use state: stopped")
     ledger.refuse_survivor(container)
 
 

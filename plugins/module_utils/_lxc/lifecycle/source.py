@@ -55,7 +55,7 @@ def check(source: Container, standing: Standing, is_atomic: bool) -> None:
     if state in (State.STOPPED, State.FROZEN) or (is_atomic and state in (State.RUNNING, State.THAWED)):
         return
     hint = "Stop or freeze it first; while it runs only a snapshot can be taken, where the backing store takes it in one moment (btrfs)"
-    raise InUse(f"Container {source.name} is {state.name}: its files may change while they are copied", hint)
+    raise InUse(f"Container {source.name} is {state.name}, and its files may change while they are copied: stop or freeze it first", hint)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..cgroup import layout, limits
+from ..cgroup import devices, layout, limits
 from ..config import parser
 from ..config.model import Config
 from ..errors import NotFound, StepError
@@ -153,13 +153,17 @@ def load(container: Container, log: Log) -> Config:
     if os.path.exists(container.partial):
         raise StepError("config", "Start", container.name, text="it is half made: its creation has not ended")
     config = parser.load(container.config)
-    if not config.rootfs_path:
-        raise StepError("config", "Read", container.config, text="lxc.rootfs.path is not set: a container must have a root of its own")
+    check_root(config, container.config)
     log.obey(config.get("lxc.log.file"), config.get("lxc.log.level"))
     config.warnings += unapplied.warnings(config)
     for warning in config.warnings:
         log.write("WARN", warning)
     return config
+
+
+def check_root(config: Config, file: str) -> None:
+    if not config.rootfs_path:
+        raise StepError("config", "Read", file, text="lxc.rootfs.path is not set: a container must have a root of its own")
 
 
 def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report: Report, log: Log) -> tuple[Any, list[int]]:
@@ -180,6 +184,8 @@ def _accompany(plan: init.Plan, pid: int, pidfd: int, exchange: Exchange, report
     warnings = limits.apply(config, plan.cgroups)
     if warnings:
         report({"warnings": warnings}, [])
+    if layout.kind(plan.cgroups) == layout.UNIFIED and devices.named_by_path(config):
+        report({"devices": devices.wanted(config)[0]}, [])  # as they are now: who is asked for them later must not look again
     with _waiting(report, bool(config.hooks("start-host"))):
         hooks.run("start-host", config, plan.env, log, scope=plan.scope)
     _limit(config, pid)  # as late as can be: until it executes, init is a Python, which may need more
@@ -210,12 +216,18 @@ def _run_scripts(plan: init.Plan, created: list[Any], log: Log) -> None:
             hooks.run_network("up", network, host_name, plan.config, plan.env, log, plan.scope)
 
 
-def _limit(config: Config, pid: int) -> None:
-    """`lxc.prlimit.NAME = SOFT[:HARD]`, `unlimited` for no limit (setrlimit(2))."""
-    for name, value in config.prefix("lxc.prlimit."):
-        number = getattr(resource, f"RLIMIT_{name.upper()}", None)
-        if number is None:
+def prlimits(config: Config) -> list[tuple[str, int, str]]:
+    """(name, number, value) of each `lxc.prlimit.NAME = SOFT[:HARD]`. Raises StepError for a name that there is not."""
+    found = [(name, getattr(resource, f"RLIMIT_{name.upper()}", -1), value) for name, value in config.prefix("lxc.prlimit.")]
+    for name, number, _value in found:
+        if number < 0:
             raise StepError("limits", "Set", f"lxc.prlimit.{name}", text="there is no such limit")
+    return found
+
+
+def _limit(config: Config, pid: int) -> None:
+    """`unlimited` for no limit (setrlimit(2))."""
+    for name, number, value in prlimits(config):
         soft, _colon, hard = value.partition(":")
         try:
             resource.prlimit(pid, number, (_bound(soft), _bound(hard or soft)))

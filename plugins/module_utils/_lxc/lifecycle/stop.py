@@ -21,7 +21,8 @@ from ..wire.protocol import NotRunning, State
 from . import freeze
 
 _KILL = 5.0  # what command 2 may take before we kill init ourselves
-_CLEANUP = 60.0  # what the monitor may take after init is gone: hooks, the network, unmounts
+_CLEANUP = 60.0  # what the monitor may take at least after init is gone, for hooks, the network, unmounts; else as long as the caller says
+_HINT = "A larger stop_timeout waits longer; hooks are ended by the monitor after five minutes"
 _FORK = 0.5  # what a fork of init's may take on a busy host
 _SIGRTMIN3 = signals.SIGRTMIN + 3
 
@@ -38,28 +39,31 @@ def stop(container: Container, timeout: float, signal: Optional[int] = None) -> 
     """End it and wait until its monitor has cleaned up and no longer answers. 0 seconds kill at once. TimedOut when even that fails."""
     began = time.monotonic()
     deadline = Deadline(timeout)
+    patience = max(_CLEANUP, timeout)
     if client.state(container) == State.STOPPED:
         return Stopped("already")
     asked = ""
     while timeout > 0 and not deadline.over():
         try:
-            asked, ended = _ask(container, signal, deadline)
+            asked, ended = _ask(container, signal, deadline, patience)
         except NotRunning:  # it is on its way down, or up
-            if not _ending(container):
+            if not _ending(container, patience):
                 break
             return Stopped("signal" if asked else "already", asked, time.monotonic() - began)
         if ended:
-            return Stopped("signal", asked, time.monotonic() - began)
-    _kill(container)
+            return Stopped("signal" if asked else "already", asked, time.monotonic() - began)
+    _kill(container, patience)
     return Stopped("killed", asked, time.monotonic() - began)
 
 
-def _ask(container: Container, signal: Optional[int], deadline: Deadline) -> tuple[str, bool]:
+def _ask(container: Container, signal: Optional[int], deadline: Deadline, patience: float) -> tuple[str, bool]:
     """One signal: its name, and whether the container is gone; it is not at the deadline, or when it rebooted instead."""
     link, now = client.watch(container, [State.STOPPED])
     with link:
         init_fd = client.init_pidfd(container)
         try:
+            if process.pidfd_wait(init_fd, 0):  # its hooks are at work
+                return "", now is not None or _await_gone(container, link, patience)
             number = signal or halt_signal(container, process.pidfd_pid(init_fd))
             if client.state(container) in (State.FROZEN, State.FREEZING):
                 freeze.thaw(container, deadline.remaining())
@@ -68,10 +72,10 @@ def _ask(container: Container, signal: Optional[int], deadline: Deadline) -> tup
                 return name(number), False
         finally:
             os.close(init_fd)
-        return name(number), now is not None or _await_gone(container, link)
+        return name(number), now is not None or _await_gone(container, link, patience)
 
 
-def _ending(container: Container) -> bool:
+def _ending(container: Container, patience: float) -> bool:
     """Whether it has gone by itself; waits for one that is about to."""
     try:
         link, now = client.watch(container, [State.STOPPED])
@@ -80,7 +84,7 @@ def _ending(container: Container) -> bool:
     with link:
         if now is None and client.state(container) not in (State.STOPPED, State.STOPPING, State.ABORTING):
             return False
-        return now is not None or _await_gone(container, link)
+        return now is not None or _await_gone(container, link, patience)
 
 
 def _send(init_fd: int, number: int) -> None:
@@ -90,7 +94,7 @@ def _send(init_fd: int, number: int) -> None:
         return
 
 
-def _kill(container: Container) -> None:
+def _kill(container: Container, patience: float) -> None:
     """LXC's own way: the monitor signals, thaws, and says nothing but the end of the connection; our own SIGKILL when that is no help.
 
     It does not where `lxc.signal.stop` is another signal that init ignores.
@@ -107,7 +111,7 @@ def _kill(container: Container) -> None:
                 _kill_init(container, init_fd)
             finally:
                 os.close(init_fd)
-            _await_gone(container, link)
+            _await_gone(container, link, patience)
     except NotRunning:
         return
 
@@ -123,12 +127,13 @@ def _kill_init(container: Container, init_fd: int) -> None:
             raise
 
 
-def _await_gone(container: Container, link: socket.socket) -> bool:
+def _await_gone(container: Container, link: socket.socket, patience: float) -> bool:
     """Wait for the monitor's last word to its state clients; True when nobody answers any more, False when the container came back."""
     poll = select.poll()
     poll.register(link, select.POLLIN)
-    if not poll.poll(_CLEANUP * 1000):
-        raise TimedOut(f"The monitor of {container.name} in {container.lxc_path} did not finish within {_CLEANUP:g} s of init's end")
+    if not poll.poll(patience * 1000):
+        said = f"The init of {container.name} in {container.lxc_path} has ended, but not what comes after it"
+        raise TimedOut(f"{said}: its hooks stop and post-stop, or cleaning up, take longer than {patience:g} s", _HINT)
     return client.state(container) == State.STOPPED
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..cgroup import devices, layout
 from ..config import items, parser
-from ..errors import LxcError
+from ..errors import LxcError, StepError
 from ..kernel import tty
 from ..lifecycle import fifo
 from ..wire import payloads, protocol
@@ -185,7 +185,7 @@ def _bpf_device(client: Client, _request: Request, payload: bytes) -> Answer:
         return Answer(-errno.EBUSY)
     try:
         before = _device_rules(record)
-    except LxcError:  # a rule that names a node of the host's, which has gone
+    except LxcError:
         return Answer(-errno.EINVAL)
     rules = devices.change(before, devices.Device(asked.type, asked.major, asked.minor, asked.access), asked.allow)
     devices.replace(cgroups[0].directory, rules)
@@ -198,6 +198,8 @@ def _device_rules(record: Record) -> devices.Rules:
     if record.device_rules is not None:
         return record.device_rules
     config = parser.from_pairs(record.config_pairs(), record.container.config)
+    if devices.named_by_path(config):  # of a start before the launcher said them; here nobody may wait for a file system
+        raise StepError("cgroup", "Change", "the device rules", text="one of them names a node of the host")
     return devices.wanted(config)[0] or devices.Rules()
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ..cgroup import devices
 from ..errors import LxcError, StepError
 from ..kernel import process
 from ..lifecycle import fifo, ledger
@@ -204,6 +205,8 @@ class Supervisor:
             record.cgroups = message["cgroups"]
         if "link" in message:
             record.links.append(message["link"])
+        if message.get("devices"):
+            record.device_rules = devices.from_fields(message["devices"])
         if "waits" in message:
             self._note_wait(record, message["waits"])
         if "init" in message:

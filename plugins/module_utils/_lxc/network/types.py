@@ -29,14 +29,28 @@ def preload(networks: Sequence[Network]) -> None:
     """Import now what `configure_all` will use. Raises Unsupported for a type that cannot be made."""
     from ..kernel import netlink
     from . import inside as _inside  # noqa: F401 - imported to be there
-    from . import veth
 
     netlink.preload()
+    check(networks)
+
+
+def check(networks: Sequence[Network]) -> None:
+    """Raises Unsupported for a type that cannot be made."""
+    from . import veth
+
     for network in networks:
         if network.type == "veth":
             veth.check(network)
         elif network.type not in _BARE:
             raise Unsupported(f"lxc.net.{network.index}.type = {network.type} cannot be made by this version", "Use veth, empty or none")
+
+
+def check_host(network: Network) -> None:
+    """Raises StepError where the host has not what it is to be linked to."""
+    if network.type == "veth" and network.link:
+        from . import veth
+
+        veth.check_host(network)
 
 
 def named(networks: Sequence[Network]) -> list[Network]:

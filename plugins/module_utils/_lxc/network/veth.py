@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..config import values
 from ..errors import InUse, StepError, Unsupported
-from ..kernel import netlink
+from ..kernel import interfaces, netlink
 from ..paths import Container
 from .base import Created, host_name, mark
 
@@ -92,9 +92,25 @@ def _bridge(links: netlink.Netlink, network: Network) -> Optional[netlink.Link]:
     found = links.find(network.link)
     if found is not None and found.kind == "bridge":
         return found
-    text = f"the bridge {network.link} does not exist" if found is None else f"{network.link} is no bridge but {found.kind or 'a device'}"
+    raise _no_bridge(network, None if found is None else found.kind)
+
+
+def check_host(network: Network) -> None:
+    """Raises StepError for a bridge that there is not, and where it has no address for a gateway that it shall be."""
+    found = interfaces.read().get(network.link)
+    driver = interfaces.driver(network.link) if found else None
+    if found is None or driver != "bridge":
+        raise _no_bridge(network, driver)
+    for version, gateway in ((4, network.ipv4_gateway), (6, network.ipv6_gateway)):
+        if gateway == "auto" and not any(one.family == version for one in found.addresses):
+            raise _no_gateway(network, version)
+
+
+def _no_bridge(network: Network, kind: Optional[str]) -> StepError:
+    """`kind` is what the link is instead, None where there is none of that name."""
+    text = f"the bridge {network.link} does not exist" if kind is None else f"{network.link} is no bridge but {kind or 'a device'}"
     hint = f"Make it with hostkit.lxc.lxc_bridge (name: {network.link}), or name another in lxc.net.{network.index}.link"
-    raise StepError("network", "Create", f"lxc.net.{network.index} (veth)", text=text, hint=hint)
+    return StepError("network", "Create", f"lxc.net.{network.index} (veth)", text=text, hint=hint)
 
 
 def _make_room(links: netlink.Netlink, name: str, own_mark: str, network: Network) -> None:
@@ -122,8 +138,12 @@ def _gateway(links: netlink.Netlink, network: Network, bridge: Optional[netlink.
     found = links.addresses(bridge.index, version) if bridge else []
     if found:
         return found[0]
+    raise _no_gateway(network, version)
+
+
+def _no_gateway(network: Network, version: int) -> StepError:
     text = f"{network.link} has no IPv{version} address" if network.link else f"there is no lxc.net.{network.index}.link to take it from"
-    raise StepError("network", "Find", f"lxc.net.{network.index}.ipv{version}.gateway = auto", text=text)
+    return StepError("network", "Find", f"lxc.net.{network.index}.ipv{version}.gateway = auto", text=text)
 
 
 def _routes(links: netlink.Netlink, network: Network, name: str) -> None:

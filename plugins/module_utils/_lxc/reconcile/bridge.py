@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, NamedTuple, Optional
 
 from ..errors import BadValue
 from ..lifecycle import bridge, bridge_dhcp, bridge_firewall
-from ..rollback import Rollback
 from .plan import Change, Report
 from .reconciliation import Reconciliation
 
@@ -37,13 +36,15 @@ class Wanted(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """`dhcp` is the config that dnsmasq shall run with, `firewall` the table; each "" for none."""
+    """`dhcp` is the config that dnsmasq shall run with, `firewall` the table; each "" for none. `others` are the addresses of the
+    host's other interfaces, with their names."""
 
     link: bridge.Link
     dhcp: str
     dhcp_runs: bool
     firewall: str
     forwards: bool
+    others: Sequence[tuple[str, str]] = ()
 
 
 class Settings(NamedTuple):
@@ -66,7 +67,7 @@ def read(params: Mapping[str, Any]) -> Wanted:
     if not _NAME.fullmatch(name) or name in ("all", "default"):
         raise BadValue("name", name, "an interface's name: a letter, then letters, digits, _ . -, at most 15 of them")
     domain, ipv4, dhcp_range = params.get("domain"), params.get("ipv4"), params.get("dhcp_range")
-    if domain and not _DOMAIN.fullmatch(domain):
+    if domain and (not _DOMAIN.fullmatch(domain) or len(domain) > 253 or max(map(len, domain.split("."))) > 63):
         raise BadValue("domain", domain, "a domain name, or an empty text for none")
     return Wanted(
         name,
@@ -88,6 +89,8 @@ def _checked_address(text: str) -> str:
     network = interface.network
     if "/" not in text or not 8 <= network.prefixlen <= 30 or interface.ip in (network.network_address, network.broadcast_address):
         raise BadValue("ipv4", text, "the address of a host with a prefix from 8 to 30, such as 10.0.3.1/24")
+    if interface.is_loopback or interface.is_multicast or interface.is_reserved or interface.ip in IPv4Network("0.0.0.0/8"):
+        raise BadValue("ipv4", text, "an address that a host of a network can have, such as 10.0.3.1/24")
     return str(interface)
 
 
@@ -104,7 +107,8 @@ def _checked_range(text: str) -> str:
 def observe(name: str) -> Observed:
     """How the bridge stands. Raises InUse where the name belongs to something else."""
     runs = bridge_dhcp.pid(name) is not None
-    return Observed(bridge.look(name), bridge_dhcp.read(name), runs, bridge_firewall.read(name), bridge.forwards())
+    rules, forwards = bridge_firewall.read(name), bridge.forwards()
+    return Observed(bridge.look(name), bridge_dhcp.read(name), runs, rules, forwards, bridge.others(name))
 
 
 def settings(wanted: Wanted, observed: Observed) -> Settings:
@@ -119,6 +123,9 @@ def settings(wanted: Wanted, observed: Observed) -> Settings:
         raise BadValue(
             "ipv4", None, f"an address, which {wanted.name} does not have yet", "DHCP and NAT need one; or set dhcp and nat to false"
         )
+    for option, said in (("dhcp_range", wanted.dhcp_range), ("domain", wanted.domain)):
+        if said and not dhcp:
+            raise BadValue(option, said, f"dhcp: true with it, as {wanted.name} gives no addresses")
     domain = wanted.domain if wanted.domain is not None else bridge_dhcp.value(observed.dhcp, "domain")
     return Settings(ipv4, dhcp, _range(wanted, observed, ipv4) if dhcp else "", domain if dhcp else "", nat)
 
@@ -169,6 +176,10 @@ def plan(wanted: Wanted, observed: Observed) -> list[Change]:
     if not wanted.present:
         return _absence(wanted, observed)
     have = settings(wanted, observed)
+    if have.ipv4 and have.ipv4 not in observed.link.ipv4:
+        from .bridge_making import check_free
+
+        check_free(have.ipv4, observed.others)
     link = [change for change in _link(wanted.name, have, observed) if change.before != change.after]
     if link:
         bridge.check()
@@ -262,35 +273,17 @@ class Job:
 
     def _apply(self) -> Report:
         is_new = self._wanted.present and not bridge.look(self._wanted.name).driver
-        with Rollback() as undo:
-            if is_new:
-                for step in _undoing(self._wanted.name):
-                    undo.add(step)
+        if not is_new:
             report = self._reconciliation.apply()
-        return report._replace(warnings=_warnings(self._wanted.name)) if report.changed and self._wanted.present else report
+        else:
+            from . import bridge_making
 
+            report = bridge_making.whole(self._wanted.name, self._reconciliation.apply)
+        if not report.changed or not self._wanted.present:
+            return report
+        from . import bridge_making
 
-def _undoing(name: str) -> list[Callable[[], object]]:
-    """Undone in reverse, and only as far as it was done."""
-
-    def link() -> None:
-        if bridge.look(name).driver:
-            bridge.remove(name, True)
-
-    def firewall() -> None:
-        if bridge_firewall.read(name):
-            bridge_firewall.write(name, "")
-
-    return [link, firewall, partial(bridge_dhcp.stop, name)]
-
-
-def _warnings(name: str) -> list[str]:
-    drops = bridge_firewall.drops_elsewhere()
-    if not drops:
-        return []
-    return [
-        f"The nftables table {drops} drops forwarded packets unless it is told otherwise: accept {name} there, or containers reach nothing"
-    ]
+        return report._replace(warnings=bridge_making.warnings(self._wanted.name))
 
 
 def result(name: str) -> dict[str, object]:

@@ -31,6 +31,7 @@ def read(params: Mapping[str, Any], lxc_path: str) -> tuple[Container, bool]:
 def _source(said: str, lxc_path: str) -> Container:
     """By its name in the same lxc_path, or by the path of its directory."""
     directory, slash, name = said.rstrip("/").rpartition("/")
-    if not is_name(name) or (slash and not said.startswith("/")) or ".." in directory.split("/") or "\n" in said or "\0" in said:
+    is_below = said.startswith("/") and directory.strip("/.")  # the root is no lxcpath
+    if not is_name(name) or (slash and not is_below) or ".." in directory.split("/") or "\n" in said or "\0" in said:
         raise BadValue("clone_from", said, f"the name of a container ({NAME_RULE}), or the absolute path of its directory")
     return container(name, directory or "/") if slash else container(name, lxc_path)

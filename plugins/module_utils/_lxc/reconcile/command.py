@@ -33,8 +33,9 @@ class Command:
         for option in ("chdir", "creates", "removes"):
             if option in params and (not params[option].startswith("/") or "\0" in params[option]):
                 raise BadValue(option, params[option], "an absolute path inside the container")
-        if params.get("timeout") is not None and params["timeout"] <= 0:
-            raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0")
+        self._environment = {_variable(key): _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
+        if params.get("timeout") is not None and not 0 < params["timeout"] < 1e9:
+            raise BadValue("timeout", params["timeout"], "a number of seconds greater than 0, and less than a thousand million")
 
     def predict(self) -> Report:
         needless = self._needless()
@@ -60,7 +61,6 @@ class Command:
         from ..lifecycle.attach import AttachRequest
 
         params = self._params
-        environment = {key: _text(f"environment[{key}]", value) for key, value in params.get("environment", {}).items()}
         user, _colon, group = params.get("user", "").partition(":")
         return AttachRequest(
             argv=self._argv,
@@ -70,7 +70,7 @@ class Command:
             user=user or None,
             group=group or None,
             chdir=params.get("chdir"),
-            environment=environment,
+            environment=self._environment,
             timeout=params.get("timeout"),
         )
 
@@ -114,6 +114,8 @@ def _must_run(one: Container) -> None:
 
 def _argv(params: Mapping[str, Any]) -> list[str]:
     argv = params.get("argv")
+    if argv is None and params.get("cmd") is None:  # of a variable that is empty: core counts it as said
+        raise BadValue("argv", None, "a command and its arguments, or cmd")
     if argv is None:
         try:
             argv = shlex.split(params["cmd"])
@@ -125,6 +127,12 @@ def _argv(params: Mapping[str, Any]) -> list[str]:
         if "\0" in word:
             raise BadValue("argv", argv, "words without NUL")
     return list(argv)
+
+
+def _variable(name: str) -> str:
+    if not name or "=" in name or not name.isprintable() or " " in name:
+        raise BadValue("environment", name, "names without = or blanks")
+    return name
 
 
 def _text(option: str, value: Any) -> str:

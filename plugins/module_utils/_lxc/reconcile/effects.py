@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import InUse, NotFound, StepError
+from ..errors import InUse, LxcError, NotFound, StepError
 from ..paths import Container
 from .desired import Desired
 from .verbs import Outcome
@@ -37,6 +37,18 @@ class Effects:
         self._log = log
 
     def foresee(self, desired: Desired) -> str:
+        from ..lifecycle import room
+
+        options = desired.backing_options
+        room.check(desired.container, options)
+        if desired.backing_store == "loop" and "size" in options:
+            room.check_image(desired.container, options["size"])
+        try:
+            return self._foresee(desired)
+        except LxcError as error:
+            raise room.in_words_of_the_task(error, options) from error
+
+    def _foresee(self, desired: Desired) -> str:
         if desired.clone is not None:
             from ..lifecycle import clone
 
@@ -44,6 +56,13 @@ class Effects:
         from ..lifecycle import create
 
         return create.foresee(_request(desired))
+
+    def rehearse(self, desired: Desired, config: str) -> None:
+        """Raise what would keep it from starting with this config ("": the one that it has), and touch nothing."""
+        from ..lifecycle import startable
+        from . import observe_config
+
+        startable.check(desired.container, config or observe_config.read_config(desired.container))
 
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
@@ -152,7 +171,7 @@ def _request(desired: Desired) -> CreateRequest:
 def _clone_request(desired: Desired, source: Container, is_snapshot: bool) -> CloneRequest:
     from ..lifecycle.clone import CloneRequest
 
-    if not os.path.lexists(source.directory):
+    if not os.path.lexists(source.config) and not os.path.lexists(source.partial):
         from .missing import no_source
 
         raise no_source(source)

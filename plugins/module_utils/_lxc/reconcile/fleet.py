@@ -37,8 +37,10 @@ class Fleet:
 
     def predict(self) -> Report:
         self._plan()
-        for task in self._tasks:
-            task.actions = [change.describe for change in task.plan.changes]
+        if any(task.plan.changes for task in self._tasks):
+            from . import work
+
+            work.foretell(self._tasks, self._verbs)
         return self._report(predicted=True)
 
     def apply(self) -> Report:

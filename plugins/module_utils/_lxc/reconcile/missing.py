@@ -39,6 +39,8 @@ def _others(one: Container) -> str:
     names = existing(one.lxc_path)
     near = get_close_matches(one.name, names, 3)
     shown = ", ".join((near or names)[:10])
+    if not shown and not os.path.isdir(one.lxc_path):
+        return f"The lxc_path {one.lxc_path} is no directory"
     return f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
 
 

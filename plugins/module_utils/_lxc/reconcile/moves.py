@@ -17,6 +17,8 @@ _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RU
 
 def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """Make what is absent or half-made, and bring it to the wanted state. An error where nothing says from what."""
+    if is_out_of_place(desired, observed):
+        return running(Plan(), desired, "STOPPED", verbs)
     if desired.template is None and desired.clone is None:
         from .missing import missing
 
@@ -26,6 +28,13 @@ def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     config = verbs.foresee(desired)
     create = Change("existence", observed.existence, "defined", words, partial(verbs.create, desired))
     return running(Plan(before=(create,), config_after=config), desired, "STOPPED", verbs)
+
+
+def is_out_of_place(desired: Desired, observed: Observed) -> bool:
+    """A restore was killed as it changed places. In check mode only is it still so: else it has been brought back by now."""
+    from ..lifecycle import replacing
+
+    return observed.existence == "absent" and replacing.is_unfinished(desired.container)
 
 
 def _making(desired: Desired) -> str:

@@ -22,6 +22,11 @@ _NETWORK_KEYS = {
     "veth_pair": "veth.pair", "vlan_id": "vlan.id", "macvlan_mode": "macvlan.mode", "ipvlan_mode": "ipvlan.mode",
     "script_up": "script.up", "script_down": "script.down",
 }  # fmt: skip
+# Of these more is known than what LXC itself looks at.
+_MEANT = (
+    "lxc.cgroup.", "lxc.cgroup2.", "lxc.mount.entry", "lxc.rootfs.options", "lxc.rootfs.path", "lxc.include", "lxc.sysctl.",
+    "lxc.prlimit.", "lxc.net.N.mtu", "lxc.net.N.hwaddr", "lxc.net.N.name", "lxc.net.N.veth.pair", "lxc.net.N.vlan.id",
+)  # fmt: skip
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
@@ -93,20 +98,13 @@ def _modern(changes: Mapping[Any, Value], option: str) -> dict[str, Value]:
             modern[key] = None  # lines of a key that LXC does not have can be taken away, and there may be none left
             continue
         if match is None:
-            raise BadValue(f"{option}[{key}]", key, "a key of LXC's configuration (lxc.container.conf(5))", hint=_near(str(key)))
+            from .meaning import near
+
+            raise BadValue(f"{option}[{key}]", key, "a key of LXC's configuration (lxc.container.conf(5))", hint=near(str(key)))
         if match.name in modern:
             raise BadValue(f"{option}[{key}]", value, f"only one spelling of {match.name}")
         modern[match.name] = value
     return modern
-
-
-def _near(key: str) -> str:
-    from difflib import get_close_matches
-
-    from ..config import keys
-
-    near = get_close_matches(key, sorted({row.name.rstrip(".") for row in keys.KEYS}), 3)
-    return f"Near to it: {', '.join(near)}" if near else ""
 
 
 def _check(option: str, key: str, value: Value) -> None:
@@ -122,17 +120,11 @@ def _check(option: str, key: str, value: Value) -> None:
         problem = values.problem(match.key.kind, item) if item else ""  # an empty value clears, whatever the key
         if problem:  # the value of an environment variable may be a password
             raise BadValue(option, "(not shown)" if match.key.kind == "variable" else item, problem)
-        if match.key.kind.startswith("capabilities") and item:
-            _check_capabilities(option, item)
+        is_name = match.key.kind == "hostname" and not re.fullmatch("[a-z0-9]+", str(item))
+        if item is not None and (is_name or match.key.name in _MEANT or match.key.kind.startswith("capabilities")):
+            from . import meaning
 
-
-def _check_capabilities(option: str, item: str) -> None:
-    """What a file may name for a newer kernel is found when it starts; a task that names one has it misspelt."""
-    from ..security import capabilities
-
-    for word in item.split():
-        if word != "none" and not capabilities.is_known(word):
-            raise BadValue(option, word, "a capability of capabilities(7) in small letters, without cap_")
+            meaning.check(option, match, item)
 
 
 def _value(option: str, value: Any) -> Value:

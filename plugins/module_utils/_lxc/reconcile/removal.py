@@ -9,7 +9,7 @@ from functools import partial
 
 from ..errors import InUse
 from .desired import Desired, Observed
-from .moves import steps
+from .moves import is_out_of_place, steps
 from .plan import Change
 from .verbs import RUN, Plan, Verbs
 
@@ -17,7 +17,7 @@ from .verbs import RUN, Plan, Verbs
 def plan_removal(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """Stop what runs, then destroy; raises what stands against it before either."""
     name = desired.container.name
-    if observed.existence == "absent":
+    if observed.existence == "absent" and not is_out_of_place(desired, observed):
         return Plan()
     if observed.clones:
         raise InUse(f"Container {name} cannot be removed: its files are used by its clones: {', '.join(observed.clones)}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import LxcError, StepError
 from ..lifecycle import evidence
-from . import container
+from . import container, moves
 from .observe import observe
 from .plan import Change, Diff
 from .reconciliation import fields_diff, verify
@@ -25,6 +25,7 @@ THREADS = 16
 
 def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Task]], None] | None) -> None:
     """Whatever is planned. What goes wrong stays with its task."""
+    rehearse(tasks, verbs)
     _each(tasks, lambda task: _do(task, task.plan.before))
     starting = [task for task in tasks if task.plan.start and task.error is None]
     if starting:
@@ -32,6 +33,30 @@ def carry_out(tasks: Sequence[Task], verbs: Verbs, start: Callable[[Sequence[Tas
     _each(tasks, lambda task: _finish(task, verbs))
     if starting:
         _look_for_shortage(starting)
+
+
+def foretell(tasks: Sequence[Task], verbs: Verbs) -> None:
+    """What would be done, as far as it could be."""
+    rehearse(tasks, verbs)
+    for task in tasks:
+        if moves.is_out_of_place(task.desired, task.observed):
+            task.warnings.append("A restore of it was killed: it is brought back first, and what its config says is not compared here")
+        task.actions = [] if task.error else [change.describe for change in task.plan.changes]
+
+
+def rehearse(tasks: Sequence[Task], verbs: Verbs) -> None:
+    """What runs is stopped only if it can be started again."""
+    for task in tasks:
+        if "lxc.rootfs.options" in task.desired.config and task.plan.config_after:
+            task.attempt(_check_root_options)
+        if task.plan.start and task.observed.state != "STOPPED":
+            task.attempt(lambda again: verbs.rehearse(again.desired, again.plan.config_after))
+
+
+def _check_root_options(task: Task) -> None:
+    from ..lifecycle import room
+
+    room.check_root_options(task.plan.config_after)
 
 
 def _look_for_shortage(asked: Sequence[Task]) -> None:

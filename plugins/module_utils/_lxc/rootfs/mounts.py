@@ -9,6 +9,7 @@ target is reached by descriptor and a symbolic link in its path is refused, as L
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -102,6 +103,13 @@ def _mount(entry: Entry, target: str, root_fd: int) -> None:
             mount.set_attr(made, propagation=propagation, recursive=propagation_recursive(options))
     finally:
         os.close(made)
+
+
+def check_source(entry: Entry) -> None:
+    """Raises StepError for a bind of what the host does not have."""
+    is_bind = {"bind", "rbind"} & set(entry.options.split(","))
+    if is_bind and not {"optional", "relative"} & set(entry.words) and not os.path.exists("/" + entry.source.lstrip("/")):
+        raise StepError("mount", "Mount", f"{entry.source} on {entry.target} ({entry.origin})", errno.ENOENT)
 
 
 def propagation_recursive(options: Iterable[str]) -> bool:

@@ -52,14 +52,5 @@ def words(size: int) -> str:
 
 
 def no_quota(kind: str, path: str) -> Unsupported:
-    """What keeps a directory from having a size of its own: the kernel counts one only by a project quota, which is not set up here yet."""
-    from ..kernel import mountinfo
-
-    where = mountinfo.of_path(path)
-    if where.fstype not in ("ext4", "xfs", "f2fs"):
-        missing = f"{where.target} is {where.fstype}, which has no project quota"
-    elif not {"prjquota", "pquota"} & set(where.super_options.split(",")):
-        missing = f"{where.target} is mounted without prjquota"
-    else:
-        missing = "project quotas are not supported yet"
-    return Unsupported(f"The backing store {kind} has no size below {path}: {missing}", hint="Use btrfs or loop, or leave size out")
+    """A directory takes what its file system has room for: of the kernel's quotas for one, project quotas, none is set up here."""
+    return Unsupported(f"size: the backing store {kind} has none below {path}", hint="Use backing_store loop or btrfs, or leave size out")

@@ -47,23 +47,27 @@ def only(template: str, options: Options, known: Collection[str]) -> None:
             raise BadValue("template_options", name, f"one of the options of {template}: {', '.join(sorted(known)) or 'none'}")
 
 
-def text(options: Options, name: str, default: str = "", pattern: str = r"[^\s\0-\x1f\x7f-][^\0-\x1f\x7f]*") -> str:
-    """One line of text that is no option of a program. A number is taken for its digits."""
+_LINE = r"[^\s\0-\x1f\x7f-][^\0-\x1f\x7f]*"
+_LINE_WORDS = "a text of one line that does not begin with a dash"
+
+
+def text(options: Options, name: str, default: str = "", pattern: str = _LINE, expected: str = _LINE_WORDS) -> str:
+    """One line of text that is no option of a program. A number is taken for its digits. `expected` says in words what matches."""
     value = options.get(name)
     if value is None or value == "":
         return default
     if isinstance(value, (bool, list, tuple, Mapping)) or not re.fullmatch(pattern, str(value)):
-        raise BadValue(f"template_options[{name}]", value, "a text of one line that does not begin with a dash")
+        raise BadValue(f"template_options[{name}]", value, expected)
     return str(value)
 
 
-def words(options: Options, name: str, pattern: str) -> list[str]:
-    """A list, or a text of words between commas or blanks; each has to match."""
+def words(options: Options, name: str, pattern: str, expected: str) -> list[str]:
+    """A list, or a text of words between commas or blanks; each has to match, which `expected` says in words."""
     value = options.get(name)
     items = value if isinstance(value, (list, tuple)) else str(value if value is not None else "").replace(",", " ").split()
     for item in items:
         if not isinstance(item, str) or not re.fullmatch(pattern, item):
-            raise BadValue(f"template_options[{name}]", item, f"words that match {pattern}")
+            raise BadValue(f"template_options[{name}]", item, expected)
     return [str(item) for item in items]
 
 

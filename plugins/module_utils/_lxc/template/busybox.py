@@ -9,7 +9,7 @@ import os
 import platform
 import struct
 
-from ..errors import StepError, Unsupported
+from ..errors import BadValue, StepError, Unsupported
 from ..kernel import beneath, command
 from . import base
 
@@ -122,7 +122,10 @@ def is_static(path: str) -> bool:
 
 
 def _find(options: base.Options) -> str:
-    path = base.text(options, "busybox_path") or command.which("busybox")
+    said = base.text(options, "busybox_path")
+    if said and not (said.startswith("/") and os.path.isfile(said) and is_static(said)):
+        raise BadValue("template_options[busybox_path]", said, "the absolute path of a busybox that is linked statically")
+    path = said or command.which("busybox")
     if path is None or not os.path.isfile(path):
         raise Unsupported("The program busybox is missing", hint="Install busybox-static")
     if not is_static(path):

@@ -26,6 +26,7 @@ _VARIANTS = ("minbase", "required", "apt", "essential", "buildd", "important", "
 # Releases in which systemd-resolved is still a part of the package systemd.
 _WITH_RESOLVED = ("jessie", "stretch", "buster", "bullseye")
 _WEEK = 7 * 86400
+_RELEASE = "the name of a release, such as bookworm, of small letters, digits and . + -"
 # Part of the name in the cache: counts up when what is done after the bootstrap changes.
 _RECIPE = 1
 
@@ -76,12 +77,12 @@ def config_lines(options: base.Options) -> list[str]:
 def recipe(options: base.Options) -> Recipe:
     """What the options and the host's sources say."""
     host = host_release()
-    release = base.text(options, "release", host or "stable", r"[a-z][a-z0-9.+-]*")
+    release = base.text(options, "release", host or "stable", r"[a-z][a-z0-9.+-]*", _RELEASE)
     variant = base.text(options, "variant", "minbase")
     if variant not in _VARIANTS:
         raise BadValue("template_options[variant]", variant, f"one of {', '.join(_VARIANTS)}")
     sources = tuple(_sources(options, host, release))
-    packages = {*_PACKAGES, *base.words(options, "packages", r"[a-z0-9][a-z0-9.+:-]*")}
+    packages = {*_PACKAGES, *base.words(options, "packages", r"[a-z0-9][a-z0-9.+:-]*", "names of Debian packages")}
     if release not in _WITH_RESOLVED:
         packages.add("systemd-resolved")
     if any("https://" in source.uri for source in sources):
@@ -90,11 +91,11 @@ def recipe(options: base.Options) -> Recipe:
 
 
 def _arch(options: base.Options) -> str:
-    return base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*") or machine.host()
+    return base.text(options, "arch", "", r"[a-z0-9][a-z0-9-]*", "the name of an architecture, such as amd64") or machine.host()
 
 
 def _sources(options: base.Options, host: str, release: str) -> list[aptsources.Source]:
-    mirror = base.text(options, "mirror", "", r"(?s)[a-z+]+:/.*")
+    mirror = base.text(options, "mirror", "", r"(?s)[a-z+]+:/.*", "the address of a Debian mirror")
     if mirror:
         if not re.fullmatch(r"[a-z+]+:/[^\s\[\]]+", mirror):
             raise BadValue("template_options[mirror]", mirror, "the address of a Debian mirror")
