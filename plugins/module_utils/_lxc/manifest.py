@@ -44,11 +44,11 @@ def kernel() -> tuple[object, ...]:
         interfaces,
         libc,
         loop,
+        lvm,
         mount,
         mount_old,
         mount_options,
         mountinfo,
-        namespace,
     )
 
     return (
@@ -67,18 +67,18 @@ def kernel() -> tuple[object, ...]:
         interfaces,
         libc,
         loop,
+        lvm,
         mount,
         mount_old,
         mount_options,
         mountinfo,
-        namespace,
     )
 
 
-def kernel_netlink() -> tuple[object, ...]:
-    from .kernel import netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
+def kernel_namespace() -> tuple[object, ...]:
+    from .kernel import namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
-    return netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
+    return namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -192,6 +192,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
         stop,
         unapplied,
         users,
+        volumes,
         wholefile,
     )
 
@@ -209,6 +210,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
         stop,
         unapplied,
         users,
+        volumes,
         wholefile,
     )
 
@@ -354,10 +356,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
+    from .storage import aufs, backends, base, btrfs, copy, grow, loop, lvm, mkfs, naming, overlayfs, size, volume, zfs
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
+    return aufs, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, naming, overlayfs, size, volume, zfs
 
 
 def template() -> tuple[object, ...]:

@@ -50,7 +50,9 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
 
 def clean_up(container: Container, marker_fd: int) -> None:
     """Remove what a killed creation or removal left behind. The caller holds the lock and the marker."""
-    sweep(container, partial.storage(marker_fd))
+    rootfs_path = partial.storage(marker_fd)
+    intended = backends.named(rootfs_path) if partial.is_intended(marker_fd) else None
+    sweep(container, "" if intended and not intended.is_made_for(container) else rootfs_path)
 
 
 def sweep(container: Container, rootfs_path: str) -> None:
@@ -88,7 +90,19 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         )
     if marker == "abandoned" or partial.is_empty(container):
         return None
-    return _load(container, problems)
+    config = _load(container, problems)
+    if _has_volume(container, config):
+        from . import volumes
+
+        volumes.check_removal(container, f"Container {container.name} cannot be removed")
+    return config
+
+
+def _has_volume(container: Container, config: Config) -> bool:
+    """Whether somebody else may need a volume of it, which no list tells."""
+    if config.rootfs_path and backends.kind_of(config.rootfs_path) in ("lvm", "zfs"):
+        return True
+    return bool(dependents.snapshots(container))
 
 
 def _load(container: Container, problems: list[ConfigError]) -> Config:

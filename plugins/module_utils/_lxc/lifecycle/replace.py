@@ -44,9 +44,6 @@ _STATE = frozenset(
         "hostkit-restoring",
     }
 )
-# Their storage has a name of its own, which does not change with the directory's.
-_ELSEWHERE = ("lvm", "zfs", "nbd", "rbd")
-
 Make = Callable[[Container], "list[str]"]
 
 
@@ -81,10 +78,6 @@ def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
     check_stopped(container)
     root = _root(container, container)
-    if backends.kind_of(root) in _ELSEWHERE:
-        raise Unsupported(
-            f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
-        )
     if os.stat(container.directory).st_dev != os.stat(container.lxc_path).st_dev:
         text = f"Container {container.name} cannot be replaced in place: {container.directory} is not on the file system of its lxcpath"
         raise Unsupported(text, hint="Say restore_as for a new container")

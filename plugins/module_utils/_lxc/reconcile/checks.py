@@ -16,6 +16,8 @@ FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
     "clone_name": "no such option here: name is always the container that the task is about, a new one included; clone_from is its source",
 }
+# The options of one backing store alone.
+_OF = {"directory": "dir", "vg_name": "lvm", "lv_name": "lvm", "thinpool": "lvm", "zfs_root": "zfs"}
 _WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
 
 
@@ -52,11 +54,16 @@ def check(params: Mapping[str, Any]) -> None:
 
 def _storage(params: Mapping[str, Any]) -> None:
     """Options that do not go together, on a container that exists too: there they would mean as little."""
-    for option in ("backing_store", "directory", "size", "fs_type"):
+    for option in ("backing_store", "size", "fs_type", *_OF):
         if option in params and params.get("template") == "none":
             raise BadValue(option, params[option], "another template with it: none makes no root filesystem", _WHERE)
-    if "directory" in params and params.get("backing_store", "dir") != "dir":
-        raise BadValue("directory", params["directory"], f"backing_store dir with it, not {params['backing_store']}")
+    for option, store in _OF.items():
+        if option in params and params.get("backing_store", store) != store:
+            raise BadValue(option, params[option], f"backing_store {store} with it, not {params['backing_store']}")
+    if any(_OF.get(option) in ("lvm", "zfs") for option in params):
+        from ..storage import naming
+
+        naming.check({option: value for option, value in params.items() if option != "lv_name" or "%n" not in value})
     if "size" in params or "fs_type" in params:
         from ..storage import size
 
@@ -95,7 +102,11 @@ def template_options(value: Any) -> None:
 
 
 def backing_options(params: Mapping[str, Any], name: str, several: bool) -> dict[str, str]:
-    found = {option: params[option] for option in ("size", "fs_type") if option in params}
+    found = {option: params[option] for option in ("size", "fs_type", "vg_name", "thinpool", "zfs_root") if option in params}
+    if "lv_name" in params:
+        from ..storage import naming
+
+        found["lv_name"] = naming.lvm("lv_name", for_one("lv_name", params["lv_name"], name, several))
     if "directory" not in params:
         return found
     directory = params["directory"]

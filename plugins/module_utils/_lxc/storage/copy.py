@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ..errors import Unsupported
 from ..kernel import mount, tree
@@ -21,12 +22,24 @@ def snapshot_place(source: Backend, target: Container) -> str:
     """What `source.snapshot(target)` will return as `lxc.rootfs.path`: that of new storage of the same kind, or an overlay's."""
     if source.kind in _NEVER:
         raise Unsupported(f"The backing store {source.kind} makes no snapshots", hint="Make a full copy")
+    named = backends.named(source.rootfs_path)
+    if named is not None:
+        return named.snapshot_place(target)
     if source.kind not in ("dir", "overlayfs"):
         return backends.by_name(source.kind).place(target, {})
     from .overlayfs import Overlayfs
 
     lowers = source.lowers if isinstance(source, Overlayfs) else [source.directory()]
     return Overlayfs.over_place(lowers, target)
+
+
+def like(source: Backend) -> Mapping[str, object]:
+    """The options that make another one of its kind as this is."""
+    named = backends.named(source.rootfs_path)
+    if named is not None:
+        return named.like()
+    size = source.size()
+    return {} if size is None else {"size": size}
 
 
 def copy(source: Backend, made: Backend, place: str) -> None:

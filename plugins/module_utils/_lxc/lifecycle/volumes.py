@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose volumes need whose: LVM and ZFS are asked, as LXC writes none of it into its lists.
+
+A snapshot in LVM that is not thin goes with its origin. A dataset can go, and those that were made from it get what they share: so in a
+container's own family, which is it and its snapshots, nothing is in the way there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Optional
+
+from ..errors import InUse
+from ..paths import Container
+from ..storage import backends
+from . import snapshot_list, users
+
+
+def of(one: Container) -> list[str]:
+    """The texts of `lxc.rootfs.path` of those that need the volume of this container; none where it has another kind of root."""
+    volume = backends.named(snapshot_list.rootfs_path(one))
+    return volume.users() if volume is not None else []
+
+
+def family(container: Container) -> list[Container]:
+    """The container and all of its snapshots."""
+    return [container, *(entry.container for entry in snapshot_list.entries(container))]
+
+
+def check_removal(container: Container, what: str) -> None:
+    """InUse where somebody else needs its volume, or that of one of its snapshots, all of which go."""
+    going = family(container)
+    found = [(text, one) for text, one in _users(going, container) if one not in going]
+    if found:
+        raise InUse(f"{what}: its volume is used by {', '.join(_name(text, one, container) for text, one in found)}")
+
+
+def in_the_way(container: Container, going: Iterable[Container]) -> list[Container]:
+    """Who needs the volumes of these of its family, and does not go; InUse where it is nobody that is known."""
+    going = list(going)
+    mine = family(container)
+    found = []
+    for text, one in _users(going, container):
+        if one is None:
+            names = ", ".join(one.name for one in going)
+            raise InUse(f"The volume of {names} is used by {text}", hint="That is no container's: remove it by hand")
+        if one not in going and (one not in mine or text.startswith("lvm:")):
+            found.append(one)
+    return found
+
+
+def _users(going: Iterable[Container], container: Container) -> list[tuple[str, Optional[Container]]]:
+    """The volumes that need those of these, each with the container or snapshot that has it as its root."""
+    texts = [text for one in going for text in of(one)]
+    everybody = users.all_of(container.lxc_path) if texts else ()
+    roots = {_plain(snapshot_list.rootfs_path(one)): one for one in everybody}
+    return [(text, roots.get(_plain(text))) for text in texts]
+
+
+def _plain(text: str) -> str:
+    """LXC 1.0 writes a volume without a prefix."""
+    return text.removeprefix("lvm:").removeprefix("zfs:")
+
+
+def _name(text: str, one: Optional[Container], container: Container) -> str:
+    return users.name_of(one, container) if one else text
