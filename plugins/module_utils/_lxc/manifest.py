@@ -145,12 +145,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         identity,
         info,
         init,
+        intent,
         ledger,
         lock,
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
     return (
@@ -168,17 +168,18 @@ def lifecycle_destroy() -> tuple[object, ...]:
         identity,
         info,
         init,
+        intent,
         ledger,
         lock,
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
 
-def lifecycle_recovery() -> tuple[object, ...]:
+def lifecycle_partial() -> tuple[object, ...]:
     from .lifecycle import (
+        partial,
         recovery,
         rehearsal,
         replace,
@@ -197,6 +198,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
     )
 
     return (
+        partial,
         recovery,
         rehearsal,
         replace,
@@ -334,13 +336,29 @@ def reconcile_place() -> tuple[object, ...]:
         snapshot,
         snapshot_facts,
         snapshot_plan,
+        stored,
         task,
         verbs,
         wait,
         work,
     )
 
-    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
+    return (
+        place,
+        plan,
+        reconciliation,
+        removal,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        stored,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
 
 def rootfs() -> tuple[object, ...]:
@@ -356,10 +374,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, lvm, mkfs, naming, overlayfs, size, volume, zfs
+    from .storage import aufs, backends, base, btrfs, copy, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, naming, overlayfs, size, volume, zfs
+    return aufs, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
 
 
 def template() -> tuple[object, ...]:

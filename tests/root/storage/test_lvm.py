@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import lvm
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends, named
 from snapshots import check as snapshot_check
 from snapshots import stock
 from snapshots import task as snapshot_task
@@ -140,7 +140,7 @@ def test_snapshots(host: Host) -> None:
     if not is_thin(host):
         for act in (snapshot_check, snapshot_task):
             with pytest.raises(
-                Exception, match="Container web cannot be restored: its files are used by snap0, snap1|by .*/snap0, .*/snap1"
+                Exception, match=r"Container web cannot be restored: its files are used by snap0, snap1|by .*/snap0, .*/snap1"
             ):
                 act(web, state="restored", snapshot="snap0")
         assert host.read(web) == "second" and set(host.left()) == {"web", "web_snap0", "web_snap1", "other"}
@@ -188,7 +188,7 @@ def test_a_volume_that_is_too_small_leaves_nothing(host: Host, tmp_path: Path) -
     host.check_gone()
     host.made("web", size="60M")
     host.inside(host.one("web"), lambda place: (place / "big").write_bytes(os.urandom(40 << 20)))
-    with pytest.raises(BaseException, match="No space left|cp:"):
+    with pytest.raises(BaseException, match=r"No space left|cp:"):
         host.cloned("web", "small", size="20M")
     assert host.left() == ["web"]
     host.check_gone("web")
@@ -285,5 +285,5 @@ def test_names(thick: Host) -> None:
     apply(**{**thick.said("a@b"), **said, "lv_name": "a-b", "state": "present"})
     assert thick.left() == ["a-b"] and os.path.exists(f"/dev/mapper/{GROUP}-a--b")
     for text in (f"/dev/mapper/{GROUP}-a--b", os.path.realpath(f"/dev/{GROUP}/a-b")):
-        store = backends.named(f"lvm:{text}")
+        store = named.of(f"lvm:{text}")
         assert store is not None and store.place_options() == {"vg_name": GROUP, "lv_name": "a-b"}

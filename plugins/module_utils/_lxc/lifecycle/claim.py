@@ -17,7 +17,7 @@ from ..errors import InUse, StepError
 from ..kernel import tree
 from ..paths import Container
 from ..rollback import Rollback
-from ..storage import backends, base
+from ..storage import base
 from . import destroy, lock, partial
 
 T = TypeVar("T")
@@ -93,18 +93,6 @@ def _check_leftovers(container: Container) -> None:
 def _give_up(container: Container, marker_fd: int) -> None:
     destroy.clean_up(container, marker_fd)
     lock.forget(container)
-
-
-def storage(marker_fd: int, place: Callable[[], str], make: Callable[[], T]) -> T:
-    """What `make` makes at a place, whose text of `lxc.rootfs.path` the marker has before where it is no directory of the container."""
-    text = place()
-    if backends.is_named(text):
-        partial.remember_storage(marker_fd, text, is_made=False)
-    try:
-        return make()
-    except (FileExistsError, InUse):  # somebody else has made one of that name just now
-        partial.remember_storage(marker_fd, "")
-        raise
 
 
 def step(name: str, action: str, object: str, act: Callable[[], T]) -> T:

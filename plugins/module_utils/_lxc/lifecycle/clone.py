@@ -22,7 +22,7 @@ from ..paths import Container
 from ..storage import backends, base
 from ..storage import copy as copying
 from ..wire.protocol import State
-from . import claim, cloneconfig, clonefiles, configfile, dependents, hostconf, lock, newconfig, partial
+from . import claim, cloneconfig, clonefiles, configfile, dependents, hostconf, intent, lock, newconfig, partial
 from . import source as sources
 
 Log = Callable[[str], None]
@@ -204,7 +204,7 @@ def _store(request: CloneRequest, way: _Way, marker_fd: int, log: Log) -> _Made:
         wanted = way.made or type(way.store)
         options = way.options if way.made else copying.like(way.store)
         place, make = functools.partial(wanted.place, target, options), functools.partial(wanted.create, target, options)
-        made = _Made(claim.step("storage", "Make", target.directory, lambda: claim.storage(marker_fd, place, make)))
+        made = _Made(claim.step("storage", "Make", target.directory, lambda: intent.carry_out(marker_fd, place, make)))
     partial.remember_storage(marker_fd, made.rootfs_path)
     return made
 
@@ -214,7 +214,7 @@ def _snapshot(request: CloneRequest, store: base.Backend, marker_fd: int, log: L
     log(f"Taking a snapshot of {store.rootfs_path}")
     try:
         place, take = functools.partial(copying.snapshot_place, store, request.target), functools.partial(store.snapshot, request.target)
-        copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: claim.storage(marker_fd, place, take))
+        copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: intent.carry_out(marker_fd, place, take))
     except Unsupported:
         if not request.maybe:
             raise

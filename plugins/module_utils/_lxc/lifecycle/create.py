@@ -17,7 +17,7 @@ from ..paths import Container
 from ..security import posture
 from ..storage import backends, base
 from ..template import run
-from . import claim, configfile, hostconf, lock, newconfig, partial
+from . import claim, configfile, hostconf, intent, lock, newconfig, partial
 
 Log = Callable[[str], None]
 _NOTHING: Mapping[str, object] = {}
@@ -47,7 +47,7 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
         if request.template != "none":
             backend, options = _storage(request)
             place, make = functools.partial(backend.place, container, options), functools.partial(backend.create, container, options)
-            rootfs_path = claim.step("storage", "Make", container.directory, lambda: claim.storage(marker_fd, place, make))
+            rootfs_path = claim.step("storage", "Make", container.directory, lambda: intent.carry_out(marker_fd, place, make))
             partial.remember_storage(marker_fd, rootfs_path)
         return _fill(request, rootfs_path, log)
 

@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, ledger, lock, partial, users
+from . import dependents, intent, ledger, lock, partial, users
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -39,7 +39,7 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
         marker_fd = partial.mark(container, "destroy it")
         try:
             # A half-made one remembers its storage in the marker; once it goes on to say that of a whole one, a kill loses nothing.
-            rootfs_path = rootfs_path or partial.storage(marker_fd)
+            rootfs_path = rootfs_path or intent.made(container, marker_fd)
             partial.remember_storage(marker_fd, rootfs_path)
             sweep(container, rootfs_path)
         finally:
@@ -50,9 +50,7 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
 
 def clean_up(container: Container, marker_fd: int) -> None:
     """Remove what a killed creation or removal left behind. The caller holds the lock and the marker."""
-    rootfs_path = partial.storage(marker_fd)
-    intended = backends.named(rootfs_path) if partial.is_intended(marker_fd) else None
-    sweep(container, "" if intended and not intended.is_made_for(container) else rootfs_path)
+    sweep(container, intent.made(container, marker_fd))
 
 
 def sweep(container: Container, rootfs_path: str) -> None:

@@ -17,7 +17,6 @@ from ..kernel import filelock
 from ..paths import Container
 
 _POLL = 0.05
-_INTENDED = "intended "
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,23 +69,12 @@ def is_empty(container: Container) -> bool:
     return os.path.isdir(container.directory) and not os.path.islink(container.directory) and not contents(container)
 
 
-def remember_storage(fd: int, rootfs_path: str, is_made: bool = True) -> None:
-    """What is yet to be made, elsewhere than in the directory, is said before: of who is killed in between nothing else tells."""
-    text = rootfs_path if is_made else _INTENDED + rootfs_path
+def remember_storage(fd: int, rootfs_path: str) -> None:
     os.ftruncate(fd, 0)
-    os.pwrite(fd, text.encode("utf-8", "surrogateescape"), 0)
+    os.pwrite(fd, rootfs_path.encode("utf-8", "surrogateescape"), 0)
     os.fsync(fd)
 
 
 def storage(fd: int) -> str:
     """The text of `lxc.rootfs.path` that was made for it; "" when none was, or when LXC was at work."""
-    return _text(fd).removeprefix(_INTENDED)
-
-
-def is_intended(fd: int) -> bool:
-    """Whether nobody knows that it was made."""
-    return _text(fd).startswith(_INTENDED)
-
-
-def _text(fd: int) -> str:
     return os.pread(fd, 8192, 0).decode("utf-8", "surrogateescape")

@@ -14,13 +14,13 @@ from typing import Optional
 
 from ..errors import InUse
 from ..paths import Container
-from ..storage import backends
+from ..storage import named
 from . import snapshot_list, users
 
 
 def of(one: Container) -> list[str]:
     """The texts of `lxc.rootfs.path` of those that need the volume of this container; none where it has another kind of root."""
-    volume = backends.named(snapshot_list.rootfs_path(one))
+    volume = named.of(snapshot_list.rootfs_path(one))
     return volume.users() if volume is not None else []
 
 

@@ -16,8 +16,7 @@ FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
     "clone_name": "no such option here: name is always the container that the task is about, a new one included; clone_from is its source",
 }
-# The options of one backing store alone.
-_OF = {"directory": "dir", "vg_name": "lvm", "lv_name": "lvm", "thinpool": "lvm", "zfs_root": "zfs"}
+_STORED = {"directory", "size", "fs_type", "vg_name", "lv_name", "thinpool", "zfs_root"}
 _WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
 
 
@@ -54,20 +53,13 @@ def check(params: Mapping[str, Any]) -> None:
 
 def _storage(params: Mapping[str, Any]) -> None:
     """Options that do not go together, on a container that exists too: there they would mean as little."""
-    for option in ("backing_store", "size", "fs_type", *_OF):
+    for option in ("backing_store", *sorted(_STORED)):
         if option in params and params.get("template") == "none":
             raise BadValue(option, params[option], "another template with it: none makes no root filesystem", _WHERE)
-    for option, store in _OF.items():
-        if option in params and params.get("backing_store", store) != store:
-            raise BadValue(option, params[option], f"backing_store {store} with it, not {params['backing_store']}")
-    if any(_OF.get(option) in ("lvm", "zfs") for option in params):
-        from ..storage import naming
+    if not _STORED.isdisjoint(params):
+        from . import stored
 
-        naming.check({option: value for option, value in params.items() if option != "lv_name" or "%n" not in value})
-    if "size" in params or "fs_type" in params:
-        from ..storage import size
-
-        size.check(params.get("size"), params.get("fs_type"), params.get("backing_store"))
+        stored.check(params)
 
 
 def check_condition(condition: str) -> None:
@@ -102,17 +94,11 @@ def template_options(value: Any) -> None:
 
 
 def backing_options(params: Mapping[str, Any], name: str, several: bool) -> dict[str, str]:
-    found = {option: params[option] for option in ("size", "fs_type", "vg_name", "thinpool", "zfs_root") if option in params}
-    if "lv_name" in params:
-        from ..storage import naming
+    if _STORED.isdisjoint(params):
+        return {}
+    from . import stored
 
-        found["lv_name"] = naming.lvm("lv_name", for_one("lv_name", params["lv_name"], name, several))
-    if "directory" not in params:
-        return found
-    directory = params["directory"]
-    if not directory.startswith("/") or "\n" in directory or "\0" in directory or ".." in directory.split("/"):
-        raise BadValue("directory", directory, "an absolute path without .. in it")
-    return {**found, "directory": for_one("directory", directory, name, several)}
+    return stored.options(params, lambda option, value: for_one(option, value, name, several))
 
 
 def for_one(option: str, value: str, name: str, several: bool) -> str:

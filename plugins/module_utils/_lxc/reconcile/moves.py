@@ -57,7 +57,9 @@ def _resizing(desired: Desired, observed: Observed, verbs: Verbs) -> list[Change
     if kind not in ("btrfs", "loop", "lvm", "zfs"):
         raise size.no_quota(kind, desired.container.lxc_path)
     if kind == "lvm" and observed.size != wanted:
-        wanted = backends.rounded(rootfs, wanted)
+        from ..storage import named
+
+        wanted = named.rounded(rootfs, wanted)
     if observed.size == wanted:
         return []
     if kind in ("loop", "lvm") and observed.size is not None and wanted < observed.size:

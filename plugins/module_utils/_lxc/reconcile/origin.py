@@ -47,7 +47,8 @@ def check_storage(desired: Desired, rootfs: str) -> None:
     directory = desired.backing_options.get("directory")
     if desired.backing_store not in (None, "best", kind):
         raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
-    _check_named(desired, kind, rootfs)
+    if not {"vg_name", "lv_name", "thinpool", "zfs_root"}.isdisjoint(desired.backing_options):
+        _check_named(desired, kind, rootfs)
     if "size" in desired.backing_options and not rootfs:
         raise BadValue("size", desired.backing_options["size"], _there(desired, kind, rootfs), _HINT)
     if directory and (kind != "dir" or os.path.normpath(directory) != os.path.normpath(backends.directory(rootfs))):
@@ -60,11 +61,11 @@ def _check_named(desired: Desired, kind: str, rootfs: str) -> None:
     for option, store in (("vg_name", "lvm"), ("lv_name", "lvm"), ("zfs_root", "zfs"), ("thinpool", "lvm")):
         if option in said and kind != store:
             raise BadValue(option, said[option], _there(desired, "none", rootfs), _HINT)
-    one = backends.named(rootfs)
+    from ..storage import named, naming
+
+    one = named.of(rootfs)
     if one is None:
         return
-    from ..storage import naming
-
     for option, value in one.place_options().items():
         if option in said and not (naming.means(said[option], value) if option == "lv_name" else said[option] == value):
             raise BadValue(option, said[option], _there(desired, value, rootfs), _HINT)

@@ -10,23 +10,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Union
 
 from ..errors import BadValue, Unsupported
-from ..kernel import mount
 from .base import Backend
 
-if TYPE_CHECKING:
-    from .lvm import Lvm
-    from .zfs import Zfs
-
+_RARE = ("aufs", "lvm", "zfs")
 # The backends of LXC that are not made yet.
 _ABSENT = ("nbd", "rbd")
 # lxc-create(1) calls the plain directory "none" too; LXC 2.1 renamed overlayfs to overlay.
 _ALIASES = {"none": "dir", "overlay": "overlayfs"}
 NAMES = ("dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best")
-_SUBVOLUME_INODE = 256
-_DATASET_INODE = 34
+_SUBVOLUME_INODE, _DATASET_INODE = 256, 34
 
 
 def by_name(kind: str, lxc_path: str = "/") -> type[Backend]:
@@ -48,18 +42,10 @@ def by_name(kind: str, lxc_path: str = "/") -> type[Backend]:
         from .loop import Loop
 
         return Loop
-    if name == "lvm":
-        from .lvm import Lvm
+    if name in _RARE:
+        from .rare import CLASSES
 
-        return Lvm
-    if name == "zfs":
-        from .zfs import Zfs
-
-        return Zfs
-    if name == "aufs":
-        from .aufs import Aufs
-
-        return Aufs
+        return CLASSES[name]
     if name in _ABSENT:
         raise Unsupported(f"The backing store {kind} is not supported yet", hint="Use dir, overlayfs, btrfs, loop, lvm or zfs")
     raise BadValue("backing_store", kind, f"one of {', '.join(NAMES)}")
@@ -85,21 +71,15 @@ def kind_of(rootfs_path: str) -> str:
         return "lvm"
     if stat.S_ISREG(found.st_mode):
         return "loop"
-    if found.st_ino == _DATASET_INODE and _is_dataset(rootfs_path):
-        return "zfs"
-    return "btrfs" if found.st_ino == _SUBVOLUME_INODE and _is_subvolume(rootfs_path) else "dir"
+    if found.st_ino == _DATASET_INODE:
+        from .zfs import mounted_on
 
-
-def _is_subvolume(path: str) -> bool:
+        return "zfs" if mounted_on(rootfs_path) else "dir"
+    if found.st_ino != _SUBVOLUME_INODE:
+        return "dir"
     from ..kernel.btrfs import is_subvolume
 
-    return is_subvolume(path)
-
-
-def _is_dataset(path: str) -> bool:
-    from .zfs import mounted_on
-
-    return mounted_on(path) != ""
+    return "btrfs" if is_subvolume(rootfs_path) else "dir"
 
 
 def for_rootfs(rootfs_path: str) -> Backend:
@@ -114,44 +94,12 @@ def preload(rootfs_path: str) -> None:
     if not rootfs_path:
         return
     backend = for_rootfs(rootfs_path)
-    if backend.kind == "aufs":
-        from .aufs import Aufs
+    if backend.kind in _RARE:
+        from .rare import prepare
 
-        Aufs.check_host()
-    if backend.kind == "lvm":
-        from .lvm import Lvm
-
-        Lvm(rootfs_path).activate()
-    if backend.kind == "zfs" and not mount.knows_fs("zfs"):
-        raise Unsupported("This host's kernel has no zfs", hint="Load the module: modprobe zfs")
-
-
-def is_named(rootfs_path: str) -> bool:
-    """Whether a new root has a name and lies in no directory."""
-    return rootfs_path.startswith(("lvm:", "zfs:"))
-
-
-def named(rootfs_path: str) -> Union[Lvm, Zfs, None]:
-    """The backend of a root that has a name and lies in no directory; None for any other."""
-    kind = kind_of(rootfs_path) if rootfs_path else ""
-    if kind == "lvm":
-        from .lvm import Lvm
-
-        return Lvm(rootfs_path)
-    if kind == "zfs":
-        from .zfs import Zfs
-
-        return Zfs(rootfs_path)
-    return None
+        prepare(backend)
 
 
 def directory(rootfs_path: str) -> str:
     """The root's place on the host, as absolute mount targets in a config spell it; "" when there is none."""
     return for_rootfs(rootfs_path).directory() if rootfs_path else ""
-
-
-def rounded(rootfs_path: str, size: int) -> int:
-    """What a root of so many bytes has: a logical volume is made of whole extents."""
-    from .lvm import Lvm
-
-    return Lvm(rootfs_path).rounded(size) if kind_of(rootfs_path) == "lvm" else size

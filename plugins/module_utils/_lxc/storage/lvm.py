@@ -84,7 +84,7 @@ class Lvm(Volume):
         one, pool = cls._plan(container, options)
         size = sizes.parse(options.get("size", SIZE))
         with Rollback() as rollback:
-            lvm.create(one.group, one.name, size, pool, _tag(container))
+            lvm.create(one.group, one.name, size, pool, cls.tag(container))
             rollback.add(one.destroy)
             mkfs.fill(one.path, str(options.get("fs_type", FS_TYPE)))
             rollback.keep()
@@ -118,10 +118,15 @@ class Lvm(Volume):
             raise Unsupported(f"{self.path} is no logical volume", hint="A device of another kind is nothing that is made or removed here")
         return found
 
+    @staticmethod
+    def tag(container: Container) -> str:
+        """For whom it is made: a tag has no blank, and not every sign of a path."""
+        return f"hostkit.lxc={digest.of(container.directory)[:16]}"
+
     def is_made_for(self, container: Container) -> bool:
         """Whether it was made for this container by who was killed, and not by somebody else since."""
         found = self.volume()
-        return found is not None and _tag(container) in found.tags
+        return found is not None and self.tag(container) in found.tags
 
     def users(self) -> list[str]:
         """The `lxc.rootfs.path` of those that go when it goes."""
@@ -242,7 +247,7 @@ class Lvm(Volume):
 
     def snapshot(self, target: Container) -> Copied:
         volume, one = self._snapshot_plan(target)
-        lvm.snapshot(volume, one.name, _tag(target))
+        lvm.snapshot(volume, one.name, self.tag(target))
         return Copied(one.rootfs_path, depends=not volume.pool)
 
 
@@ -251,11 +256,6 @@ def check_host() -> None:
     if missing:
         hint = "Install lvm2, as Debian calls it" if "no lv" in missing or "no vg" in missing else "Use another backing_store"
         raise Unsupported(f"This host has no logical volumes: {missing}", hint=hint)
-
-
-def _tag(container: Container) -> str:
-    """For whom it was made: a tag has no blank, and not every sign of a path."""
-    return f"hostkit.lxc={digest.of(container.directory)[:16]}"
 
 
 def _group(name: str) -> lvm.Group:

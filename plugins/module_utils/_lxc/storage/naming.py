@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
-from ..errors import BadValue
+from ..errors import BadValue, LxcError
 from ..paths import Container
 
 # lvm(8), VALID NAMES; zfs(8).
@@ -60,12 +60,25 @@ def home(container: Container) -> Container:
 def of(container: Container) -> str:
     """The name of the volume of a container, or of a snapshot."""
     one = home(container)
+    if one != container and (name := _current(one)):
+        return name
     above, last = os.path.split(one.lxc_path)
     if last == "snaps" and os.path.lexists(f"{above}/config"):
         return f"{os.path.basename(above)}_{one.name}"
     if above.endswith("snaps") and os.path.lexists(f"{above[:-5]}/{last}/config"):  # LXC 1.0's place
         return f"{last}_{one.name}"
     return one.name
+
+
+def _current(container: Container) -> str:
+    """That of one that is there: whoever comes in its place is called as it is."""
+    from ..config import parser
+
+    try:
+        prefix, _colon, path = parser.load(container.config, []).rootfs_path.partition(":")
+    except (LxcError, OSError):
+        return ""
+    return os.path.basename(path) if prefix in ("lvm", "zfs") else ""
 
 
 def free(container: Container, wanted: str, is_taken: Callable[[str], bool]) -> str:

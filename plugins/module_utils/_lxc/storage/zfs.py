@@ -182,3 +182,9 @@ def check_host() -> None:
     if missing:
         hint = "Install zfsutils-linux, as Debian calls it" if "program" in missing else "Install the module, or use another backing_store"
         raise Unsupported(f"This host has no ZFS: {missing}", hint=hint)
+
+
+def check_module() -> None:
+    """To be mounted a dataset needs no program."""
+    if not mount.knows_fs("zfs"):
+        raise Unsupported("This host's kernel has no zfs", hint="Load its module: modprobe zfs")
