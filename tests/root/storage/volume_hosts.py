@@ -38,7 +38,8 @@ class Host:
         return {"name": name, "lxc_path": str(self.lxc_path), **more}
 
     def made(self, name: str, **more: Any) -> dict[str, Any]:
-        return apply(**self.said(name, **{"template": "busybox", "network": [], "state": "present", **self.options, **more}))
+        said = {"template": "busybox", "network": [], "state": "present", **self.options, **more}
+        return apply(**self.said(name, **{option: value for option, value in said.items() if value is not None}))
 
     def cloned(self, source: str, name: str, **more: Any) -> dict[str, Any]:
         return apply(**self.said(name, clone_from=source, state="present", **more))
