@@ -143,7 +143,8 @@ options:
     description:
       - The name of the logical volume of a new container, with O(backing_store=lvm). When it is not given, it is the container's, and
         that of a snapshot C(CONTAINER_SNAPSHOT).
-      - After M(hostkit.lxc.lxc_snapshot) has restored the container a number is added, or gone again (C(web.1)), which is the same name here.
+      - After M(hostkit.lxc.lxc_snapshot) has restored the container a number is added, or gone again (C(web.1)), which is the same name
+        here.
       - It is an error when the volume of a container that exists has another name.
       - With several names it must have C(%n) in it, which becomes the name.
     type: str

@@ -268,6 +268,17 @@ def test_a_family_of_datasets_is_not_in_its_own_way(tmp_path: Path, tools: Tools
         volumes.check_removal(web, "no")
 
 
+def test_a_snapshot_that_was_copied_by_hand_has_another_ones_volume(tmp_path: Path) -> None:
+    made(tmp_path, "web", "lvm:/dev/vg/web")
+    mine = made(tmp_path, "snap0", "lvm:/dev/vg/web_snap0.1", "/web/snaps")
+    assert volumes.outside(mine, "lvm:/dev/vg/web_snap0.1") == ""
+    made(tmp_path, "copy", "lvm:/dev/vg/copy")
+    copied = made(tmp_path, "snap0", "/dev/vg/web_snap0.1", "/copy/snaps")
+    assert volumes.outside(copied, "lvm:/dev/vg/web_snap0.1") == "/dev/vg/web_snap0.1"
+    assert volumes.outside(mine, "lvm:/dev/vg/web_snap0.1") == ""
+    assert volumes.outside(copied, "lvm:/dev/vg/renamed_snap0") == "" == volumes.outside(copied, "zfs:tank/renamed_snap0")
+
+
 def test_what_was_only_intended_and_is_somebody_elses_stays(tmp_path: Path, tools: Tools) -> None:
     one = Container(str(tmp_path), "one")
     for text, made_for, gone in (

@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, intent, ledger, lock, partial, users
+from . import dependents, intent, ledger, lock, partial, volumes
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -90,8 +90,6 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         return None
     config = _load(container, problems)
     if _has_volume(container, config):
-        from . import volumes
-
         volumes.check_removal(container, f"Container {container.name} cannot be removed")
     return config
 
@@ -131,6 +129,6 @@ def _remove_snapshots(container: Container) -> None:
             dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):
                 rootfs_path = _load(snapshot, []).rootfs_path
-                if rootfs_path and not users.outside(snapshot, rootfs_path):
+                if rootfs_path and not volumes.outside(snapshot, rootfs_path):
                     backends.for_rootfs(rootfs_path).destroy()
         tree.remove(place)

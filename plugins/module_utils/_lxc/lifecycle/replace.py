@@ -161,6 +161,7 @@ def discard(work: Container) -> None:
 
 def recover(container: Container) -> None:
     """What a killed process has left, as far as there is any. The caller holds the lock."""
+    _recover_snapshots(container)
     work, aside = work_of(container), aside_of(container)
     if os.path.lexists(aside):  # between two renames, where there is no exchange
         if not os.path.lexists(container.directory):
@@ -173,6 +174,15 @@ def recover(container: Container) -> None:
         finish(container)
     elif os.path.lexists(work.lxc_path):
         discard(work)
+
+
+def _recover_snapshots(container: Container) -> None:
+    """First: one that was given a volume of its own may still have the old one, which goes with the container's."""
+    for place in dependents.snapshot_directories(container):
+        for name in dependents.directories(place):
+            if name.startswith(f"{WORK}."):
+                with hold(Container(place, name[len(WORK) + 1 :]), f"bring {container.name} to an end"):
+                    pass
 
 
 def _root(one: Container, container: Container) -> str:

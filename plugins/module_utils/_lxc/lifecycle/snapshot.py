@@ -115,7 +115,7 @@ def request_as(snapshot: Container, target: Container) -> clone.CloneRequest:
 
 def _check_own(one: Container) -> None:
     """A snapshot that was copied by hand names another's root, which would go with it."""
-    place = users.outside(one, snapshot_list.rootfs_path(one))
+    place = volumes.outside(one, snapshot_list.rootfs_path(one))
     if place:
         raise LxcError(f"Snapshot {one.name} has its root in {place}, outside of {one.directory}", hint="Remove it by hand")
 

@@ -9,12 +9,13 @@ container's own family, which is it and its snapshots, nothing is in the way the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Optional
 
 from ..errors import InUse
 from ..paths import Container
-from ..storage import named
+from ..storage import named, naming
 from . import snapshot_list, users
 
 
@@ -49,6 +50,25 @@ def in_the_way(container: Container, going: Iterable[Container]) -> list[Contain
         if one not in going and (one not in mine or text.startswith("lvm:")):
             found.append(one)
     return found
+
+
+def outside(one: Container, rootfs_path: str) -> str:
+    """As `users.outside`. A volume lies in no directory: it is another's when another config has it too, and its name is not this one's."""
+    if named.of(rootfs_path) is None:
+        return users.outside(one, rootfs_path)
+    plain, owner = rootfs_path.rpartition(":")[2], _owner(one)
+    if naming.means(naming.of(one), os.path.basename(plain)):
+        return ""
+    others = (other for other in users.all_of(owner.lxc_path) if other != one)
+    return plain if any(snapshot_list.rootfs_path(other).rpartition(":")[2] == plain for other in others) else ""
+
+
+def _owner(snapshot: Container) -> Container:
+    """Whose it is, by the place where it lies."""
+    above, last = os.path.split(snapshot.lxc_path)
+    if last == "snaps":
+        return Container(*os.path.split(above))
+    return Container(above.removesuffix("snaps"), last)
 
 
 def _users(going: Iterable[Container], container: Container) -> list[tuple[str, Optional[Container]]]:

@@ -97,7 +97,7 @@ class Zfs(Volume):
             zfs.destroy(self.dataset, "-r")
             if origin.endswith(f"@{os.path.basename(self.dataset)}") and not zfs.clones(origin):
                 zfs.destroy(origin)  # as LXC calls what it was made from
-        for left in zfs.taken_for(os.path.dirname(self.dataset), self.dataset):
+        for left in zfs.taken_for(os.path.dirname(self.dataset) or self.dataset, self.dataset):
             zfs.destroy(left)
 
     def _hand_over(self) -> None:
