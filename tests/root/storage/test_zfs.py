@@ -50,14 +50,7 @@ def host(pool: str, tmp_path: Path) -> Iterator[Host]:
 
     made = Host(lxc_path, {"backing_store": "zfs", "zfs_root": ROOT}, left)
     yield made
-    for _round in range(3):  # those that others need come after them
-        for name in os.listdir(lxc_path):
-            if os.path.exists(lxc_path / name / "config"):
-                try:
-                    made.state(name, "absent", stop_timeout=0, delete_snapshots=True)
-                except Exception as error:  # the last round says whether it matters
-                    print(error)
-    assert made.left() == []
+    made.clean()
 
 
 def test_made_started_limited_and_cloned(host: Host) -> None:
