@@ -151,7 +151,7 @@ def test_snapshots_that_nobody_has_listed(thick: Host) -> None:
     thick.made("web")
     run("lvcreate", "-q", "-y", "-s", "-L", "8M", "-n", "mine", f"{GROUP}/web")
     try:
-        assert f"used by lvm:/dev/{GROUP}/mine" in thick.refused("web", state="absent")
+        assert f"its clones: lvm:/dev/{GROUP}/mine" in thick.refused("web", state="absent")
         assert sorted(thick.left()) == ["mine", "web"]
     finally:
         run("lvremove", "-q", "-y", "-f", f"{GROUP}/mine")

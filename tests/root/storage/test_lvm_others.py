@@ -37,7 +37,7 @@ def test_stock_on_ours_and_ours_on_stock(lvm_host: Host, tmp_path: Path) -> None
     assert lvm_host.read(lvm_host.one("theirs")) == "ours" and lvm_host.root("theirs") == f"lvm:/dev/{GROUP}/theirs"
     if not is_thin(lvm_host):
         stock("lxc-copy", lvm_host.one("web"), "-s", "-N", "shared")
-        assert "its volume is used by shared" in lvm_host.refused("web", state="absent")
+        assert "its clones: shared" in lvm_host.refused("web", state="absent")
         entry = lvm_host.state("shared", "started")
         assert (pid_root(entry) / "etc/state").read_text() == "ours"
         lvm_host.state("shared", "absent", stop_timeout=0)

@@ -163,7 +163,7 @@ def test_clones_that_nobody_has_listed(host: Host) -> None:
     host.made("web")
     run("zfs", "snapshot", f"{ROOT}/web@mine")
     run("zfs", "clone", f"{ROOT}/web@mine", f"{ROOT}/mine")
-    assert f"used by zfs:{ROOT}/mine" in host.refused("web", state="absent")
+    assert f"its clones: zfs:{ROOT}/mine" in host.refused("web", state="absent")
     run("zfs", "destroy", f"{ROOT}/mine")
     host.state("web", "absent")
     assert host.left() == []

@@ -248,15 +248,16 @@ def test_who_is_in_the_way(tmp_path: Path, tools: Tools) -> None:
     web = made(tmp_path, "web", "lvm:/dev/vg/thick")
     snap = made(tmp_path, "snap0", "/dev/vg/shared", "/web/snaps")
     assert volumes.in_the_way(web, [web]) == [snap] and volumes.in_the_way(web, [web, snap]) == []
-    volumes.check_removal(web, "no")
+    assert volumes.clones(web) == []
     tools.volumes.append(lvm.Volume("vg", "foreign", 64 * MIB, "swi-a-s---", "thick", ""))
     with pytest.raises(InUse, match="used by lvm:/dev/vg/foreign"):
         volumes.in_the_way(web, [web])
-    with pytest.raises(InUse, match=r"^no: its volume is used by lvm:/dev/vg/foreign"):
-        volumes.check_removal(web, "no")
+    assert volumes.clones(web) == ["lvm:/dev/vg/foreign"]
     made(tmp_path, "other", "lvm:/dev/vg/foreign")
-    with pytest.raises(InUse, match=r"used by other$"):
-        volumes.check_removal(web, "no")
+    assert volumes.clones(web) == ["other"]
+    with pytest.raises(InUse, match="used by its clones: other"):
+        destroy.destroy(web, delete_snapshots=True)
+    assert tools.calls == [] and os.path.exists(web.config)
 
 
 def test_a_family_of_datasets_is_not_in_its_own_way(tmp_path: Path, tools: Tools) -> None:
@@ -264,8 +265,7 @@ def test_a_family_of_datasets_is_not_in_its_own_way(tmp_path: Path, tools: Tools
     made(tmp_path, "snap0", "zfs:tank/two", "/web/snaps")
     three = made(tmp_path, "three", "zfs:tank/three")
     assert volumes.in_the_way(web, [web]) == [three]
-    with pytest.raises(InUse, match=r"used by three$"):
-        volumes.check_removal(web, "no")
+    assert volumes.clones(web) == ["three"]
 
 
 def test_a_snapshot_that_was_copied_by_hand_has_another_ones_volume(tmp_path: Path) -> None:

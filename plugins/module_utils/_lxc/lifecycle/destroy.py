@@ -78,7 +78,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
     marker = partial.state(container)
     if marker == "busy":
         raise partial.busy(container, "destroy it")
-    clones = dependents.of(container)
+    clones = dependents.of(container) or volumes.clones(container)
     if clones:
         raise InUse(f"Container {container.name} cannot be removed: its files are used by its clones: {', '.join(clones)}")
     snapshots = dependents.snapshots(container)
@@ -88,17 +88,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         )
     if marker == "abandoned" or partial.is_empty(container):
         return None
-    config = _load(container, problems)
-    if _has_volume(container, config):
-        volumes.check_removal(container, f"Container {container.name} cannot be removed")
-    return config
-
-
-def _has_volume(container: Container, config: Config) -> bool:
-    """Whether somebody else may need a volume of it, which no list tells."""
-    if config.rootfs_path and backends.kind_of(config.rootfs_path) in ("lvm", "zfs"):
-        return True
-    return bool(dependents.snapshots(container))
+    return _load(container, problems)
 
 
 def _load(container: Container, problems: list[ConfigError]) -> Config:

@@ -30,12 +30,10 @@ def family(container: Container) -> list[Container]:
     return [container, *(entry.container for entry in snapshot_list.entries(container))]
 
 
-def check_removal(container: Container, what: str) -> None:
-    """InUse where somebody else needs its volume, or that of one of its snapshots, all of which go."""
+def clones(container: Container) -> list[str]:
+    """Who else needs its volume, or that of one of its snapshots, all of which go with it: by name, as far as it is a container's."""
     going = family(container)
-    found = [(text, one) for text, one in _users(going, container) if one not in going]
-    if found:
-        raise InUse(f"{what}: its volume is used by {', '.join(_name(text, one, container) for text, one in found)}")
+    return [users.name_of(one, container) if one else text for text, one in _users(going, container) if one not in going]
 
 
 def in_the_way(container: Container, going: Iterable[Container]) -> list[Container]:
@@ -82,7 +80,3 @@ def _users(going: Iterable[Container], container: Container) -> list[tuple[str, 
 def _plain(text: str) -> str:
     """LXC 1.0 writes a volume without a prefix."""
     return text.removeprefix("lvm:").removeprefix("zfs:")
-
-
-def _name(text: str, one: Optional[Container], container: Container) -> str:
-    return users.name_of(one, container) if one else text
