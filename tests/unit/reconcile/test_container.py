@@ -154,7 +154,7 @@ def test_a_root_that_is_where_it_is_asked_for(said, rootfs):
         ),
         ({"backing_options": {"directory": "/x"}}, "", "directory", "none, as p1 exists without a root filesystem"),
         ({"backing_options": {"vg_name": "a"}}, "lvm:/dev/b/x", "vg_name", "b, as p1 exists and its root filesystem is lvm:/dev/b/x"),
-        (
+        ({"backing_options": {"lv_name": "a"}}, "lvm:/dev/b/c.1", "lv_name", "c.1, as p1 exists and its root filesystem is lvm:/dev/b/c.1"),
             {"backing_options": {"lv_name": "a"}},
             "lvm:/dev/b/ab.1",
             "lv_name",

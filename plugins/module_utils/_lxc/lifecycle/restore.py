@@ -132,7 +132,7 @@ def _flattening(one: Container, log: clone.Log, timeout: float) -> Plan:
 
 
 def _request(snapshot: Container, work: Container) -> clone.CloneRequest:
-    return clone.CloneRequest(snapshot, work, snapshot=True, maybe=True, keep_name=True, keep_mac=True)
+    return clone.CloneRequest(snapshot, work, snapshot=volumes.can_share(snapshot), maybe=True, keep_name=True, keep_mac=True)
 
 
 def _layers(snapshot: Container) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def restore_as(snapshot: Container, target: Container, log: clone.Log, timeout: 
 
 
 def request_as(snapshot: Container, target: Container) -> clone.CloneRequest:
-    return clone.CloneRequest(snapshot, target, snapshot=True, maybe=True)
+    return clone.CloneRequest(snapshot, target, snapshot=volumes.can_share(snapshot), maybe=True)
 
 
 def _check_own(one: Container) -> None:

@@ -30,6 +30,12 @@ def family(container: Container) -> list[Container]:
     return [container, *(entry.container for entry in snapshot_list.entries(container))]
 
 
+def can_share(snapshot: Container) -> bool:
+    """Whether a container should share the blocks of this snapshot: one in LVM that is not thin would go with it, and never grow."""
+    volume = named.of(snapshot_list.rootfs_path(snapshot))
+    return not isinstance(volume, named.Lvm) or volume.is_thin()
+
+
 def clones(container: Container) -> list[str]:
     """Who else needs its volume, or that of one of its snapshots, all of which go with it: by name, as far as it is a container's."""
     going = family(container)

@@ -123,6 +123,10 @@ class Lvm(Volume):
         """For whom it is made: a tag has no blank, and not every sign of a path."""
         return f"hostkit.lxc={digest.of(container.directory)[:16]}"
 
+    def is_thin(self) -> bool:
+        found = self.volume()
+        return found is not None and found.pool != ""
+
     def is_made_for(self, container: Container) -> bool:
         """Whether it was made for this container by who was killed, and not by somebody else since."""
         found = self.volume()
