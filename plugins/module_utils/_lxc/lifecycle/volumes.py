@@ -16,6 +16,7 @@ from typing import Optional
 from ..errors import InUse
 from ..paths import Container
 from ..storage import named, naming
+from ..storage.lvm import Lvm
 from . import snapshot_list, users
 
 
@@ -33,7 +34,7 @@ def family(container: Container) -> list[Container]:
 def can_share(snapshot: Container) -> bool:
     """Whether a container should share the blocks of this snapshot: one in LVM that is not thin would go with it, and never grow."""
     volume = named.of(snapshot_list.rootfs_path(snapshot))
-    return not isinstance(volume, named.Lvm) or volume.is_thin()
+    return not isinstance(volume, Lvm) or volume.is_thin()
 
 
 def clones(container: Container) -> list[str]:
