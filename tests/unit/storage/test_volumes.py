@@ -248,7 +248,7 @@ def test_who_is_in_the_way(tmp_path: Path, tools: Tools) -> None:
     web = made(tmp_path, "web", "lvm:/dev/vg/thick")
     snap = made(tmp_path, "snap0", "/dev/vg/shared", "/web/snaps")
     assert volumes.in_the_way(web, [web]) == [snap] and volumes.in_the_way(web, [web, snap]) == []
-    assert volumes.clones(web) == [] and not volumes.can_share(snap)
+    assert volumes.clones(web) == [] and not volumes.can_share(web)
     assert volumes.can_share(made(tmp_path, "thin", "lvm:/dev/vg/thin"))
     tools.volumes.append(lvm.Volume("vg", "foreign", 64 * MIB, "swi-a-s---", "thick", ""))
     with pytest.raises(InUse, match="used by lvm:/dev/vg/foreign"):
