@@ -152,6 +152,7 @@ options:
     description:
       - The thin pool in O(vg_name) for the volume of a new container, with O(backing_store=lvm). When it is not given, it is
         C(lxc.bdev.lvm.thin_pool) of C(/etc/lxc/lxc.conf), or C(lxc) where the group has such a pool. Otherwise the volume is not thin.
+      - With an empty string it is not thin either.
       - It is for a container that is made, and compared with nothing afterwards.
     type: str
   zfs_root:

@@ -118,6 +118,12 @@ def test_what_stands_against_a_volume(tools: Tools, options: dict[str, object], 
     assert tools.calls == []
 
 
+def test_the_pool_that_lxc_would_take(tools: Tools) -> None:
+    tools.volumes.append(lvm.Volume("vg", "lxc", 64 * MIB, "twi-a-tz--", "", ""))
+    for options, pool in (({}, "lxc"), ({"thinpool": ""}, ""), ({"thinpool": "pool"}, "pool")):
+        assert Lvm._plan(WEB, {"vg_name": "vg", **options})[1] == pool
+
+
 def test_a_name_that_lvm_cannot_have(tools: Tools) -> None:
     with pytest.raises(BadValue, match="'a@b' for lv_name"):
         Lvm.place(Container("/lxc", "a@b"), {"vg_name": "vg"})

@@ -221,8 +221,7 @@ class Lvm(Volume):
     def like(self) -> dict[str, object]:
         """The options that make another one as this is."""
         volume = self.volume()
-        pool = {"thinpool": volume.pool} if volume and volume.pool else {}
-        return {"size": self.size(), "vg_name": self.group, **pool}
+        return {"size": self.size(), "vg_name": self.group, "thinpool": volume.pool if volume else ""}
 
     def snapshot_place(self, target: Container) -> str:
         """What `snapshot` will return."""
@@ -274,6 +273,8 @@ def _pool(options: Mapping[str, object], group: lvm.Group, there: list[lvm.Volum
     pools = [one.name for one in there if one.is_pool]
     if "thinpool" not in options:
         return POOL if POOL in pools else ""
+    if options["thinpool"] == "":  # none, be there one or not
+        return ""
     if options["thinpool"] not in pools:
         raise BadValue("thinpool", options["thinpool"], f"a thin pool in {group.name}, which has {', '.join(pools) or 'none'}")
     return str(options["thinpool"])

@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"\.[0-9]+$")
 def check(options: Mapping[str, object]) -> None:
     """The names that a task says: BadValue for what can be none."""
     for option in ("vg_name", "lv_name", "thinpool"):
-        if option in options:
+        if options.get(option, "") != "" or (option in options and option != "thinpool"):
             lvm(option, options[option])
     if "zfs_root" in options:
         dataset("zfs_root", options["zfs_root"])
