@@ -91,7 +91,7 @@ def test_snapshots(lvm_host: Host) -> None:
     entry = lvm_host.state("web", "started")
     assert (pid_root(entry) / "etc/state").read_text() == "second"
     lvm_host.state("web", "stopped", stop_timeout=0)
-    assert "has the snapshots snap0, snap1" in lvm_host.refused("web", state="absent")
+    assert "has snapshots: snap0, snap1" in lvm_host.refused("web", state="absent")
     snapshot_task(web, state="absent", snapshot="snap0")
     assert lvm_host.read(web) == "second"
     snapshot_task(web, state="absent", all=True)
