@@ -107,8 +107,9 @@ options:
       overlayfs: A directory below an overlay that takes the changes.
       btrfs: A subvolume, where O(lxc_path) is on a btrfs.
       loop: A filesystem in an image file. The host needs the program that makes it, as C(mkfs.ext4), for that only.
-      lvm: A logical volume. Not supported by this version yet.
-      zfs: A dataset. Not supported by this version yet.
+      lvm: A filesystem in a logical volume, thin where O(thinpool) is. The host needs the programs of LVM2, and the one that makes the
+        filesystem. A snapshot of a volume that is not thin needs its origin, which cannot be removed or grow before it is gone.
+      zfs: A dataset of OpenZFS. The host needs the program C(zfs).
       aufs: What V(overlayfs) is, on a kernel that has aufs.
       best: V(btrfs) where O(lxc_path) is on one, else V(dir). Any is right for a container that exists.
   size:
@@ -116,6 +117,10 @@ options:
       - How much the root filesystem may hold, as C(512M) or C(2G), in steps of 1024. A number alone is bytes.
       - With O(backing_store=loop) it is the size of the image, 1 GiB when it is not given. It takes room only as it is filled. The
         image of a container that exists grows, while it runs too. It is an error when it is larger already, as it cannot shrink.
+      - With O(backing_store=lvm) it is the size of the volume, in whole extents of its group, 1 GiB when it is not given. It grows as an
+        image does, but not while it has snapshots that are not thin.
+      - With O(backing_store=zfs) it is the limit of what the files may take (C(refquota)), and none when it is not given. It can be changed
+        in both directions, while the container runs too, but not below what is there.
       - With O(backing_store=btrfs) it is the limit of the subvolume's quota group, and none when it is not given. It can be changed in both
         directions, while the container runs too. The first limit enables quotas for the whole btrfs, which makes it slower.
       - Any other backing store has no size, and it is an error.
@@ -123,10 +128,39 @@ options:
     aliases: [fs_size]
   fs_type:
     description:
-      - The filesystem in the image of a new container, with O(backing_store=loop). V(ext4) when it is not given.
+      - The filesystem in the image or the volume of a new container, with O(backing_store=loop) or O(backing_store=lvm). V(ext4) when it
+        is not given.
       - It is for a container that is made, and compared with nothing afterwards.
     type: str
     choices: [ext4, ext3, ext2, xfs, btrfs]
+  vg_name:
+    description:
+      - The volume group for the root filesystem of a new container, with O(backing_store=lvm). When it is not given, it is
+        C(lxc.bdev.lvm.vg) of C(/etc/lxc/lxc.conf), or C(lxc), and for one that is made with O(clone_from) that of its source.
+      - It is an error when the volume of a container that exists is in another group.
+    type: str
+  lv_name:
+    description:
+      - The name of the logical volume of a new container, with O(backing_store=lvm). When it is not given, it is the container's, and
+        that of a snapshot C(CONTAINER_SNAPSHOT).
+      - After M(hostkit.lxc.lxc_snapshot) has restored the container a number is added, or gone again (C(web.1)), which is the same name
+        here.
+      - It is an error when the volume of a container that exists has another name.
+      - With several names it must have C(%n) in it, which becomes the name.
+    type: str
+  thinpool:
+    description:
+      - The thin pool in O(vg_name) for the volume of a new container, with O(backing_store=lvm). When it is not given, it is
+        C(lxc.bdev.lvm.thin_pool) of C(/etc/lxc/lxc.conf), or C(lxc) where the group has such a pool. Otherwise the volume is not thin.
+      - With an empty string it is not thin either.
+      - It is for a container that is made, and compared with nothing afterwards.
+    type: str
+  zfs_root:
+    description:
+      - The dataset below which the one of a new container is made, with O(backing_store=zfs). When it is not given, it is
+        C(lxc.bdev.zfs.root) of C(/etc/lxc/lxc.conf), or C(lxc), and for one that is made with O(clone_from) that of its source.
+      - It is an error when the dataset of a container that exists is below another one.
+    type: str
   directory:
     description:
       - The directory of the root filesystem of a new container, with O(backing_store=dir). It is empty or does not exist, and the one
@@ -435,6 +469,22 @@ EXAMPLES = r"""
     fs_type: xfs
     size: 8G
 
+- name: A thin volume, of which later clones share what they do not change
+  hostkit.lxc.lxc_container:
+    name: db
+    template: debian
+    backing_store: lvm
+    vg_name: vg0
+    thinpool: pool
+    size: 8G
+
+- name: The same container on a dataset
+  hostkit.lxc.lxc_container:
+    name: db-zfs
+    clone_from: db
+    backing_store: zfs
+    zfs_root: tank/lxc
+
 - name: Limits, a directory of the host and start with the host; restart it if it cannot go live
   hostkit.lxc.lxc_container:
     name: web
@@ -605,6 +655,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import 
 _STORAGE: dict[str, Any] = {
     "backing_store": {"type": "str", "choices": ["dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best"]},
     "directory": {"type": "path"},
+    **{option: {"type": "str"} for option in ("vg_name", "lv_name", "thinpool", "zfs_root")},
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }

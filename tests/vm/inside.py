@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs pytest in a clean virtual machine. usage: inside.py NAME TREE ARGUMENT...
+"""Runs pytest in a clean virtual machine. usage: inside.py NAME TREE ARGUMENT...    KIND: of its image
 
 The machine is thrown away afterwards, so the tests may do with it what they may only do to a host of their own.
 """
@@ -30,10 +30,16 @@ ENVIRONMENT = {
 
 def main(name: str, tree: str, *arguments: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `with`, which ends the machine
-    with named(name, Image(os.environ.get("SUITE") or "bookworm"), ROOT) as machine:
+    kind = os.environ.get("KIND") or "plain"
+    with named(name, Image(os.environ.get("SUITE") or "bookworm", kind), ROOT) as machine:
         print(f"resumed after {machine.resume():.1f} s", flush=True)
         machine.send(Path(tree), PLACE)
-        environment = {**ENVIRONMENT, **{key: value for key, value in os.environ.items() if key == "HOSTKIT_SOAK"}}
+        stores = "lvm zfs" if kind == "zfs" else "lvm"
+        environment = {
+            **ENVIRONMENT,
+            "HOSTKIT_REQUIRE_STORES": stores,
+            **{key: value for key, value in os.environ.items() if key == "HOSTKIT_SOAK"},
+        }
         words = [
             "env",
             *(f"{key}={value}" for key, value in environment.items()),

@@ -190,6 +190,18 @@ def test_two_controllers_at_once(machine: Machine, tmp_path: Path) -> None:
     assert all(one["state"] == "RUNNING" and one["changed"] == bool(one["actions"]) for result in seen for one in result["containers"])
 
 
+def test_an_image_grows_while_its_container_runs(machine: Machine, play: Play) -> None:
+    """An ext4, by the kernel alone: many a sandbox does not let its root do that (CAP_SYS_RESOURCE)."""
+    said = {"template": "busybox", "network": [], "backing_store": "loop", "fs_type": "ext4"}
+    made, grown, again = play(*(container("g1", **said, size=size) for size in ("64M", "192M", "192M")))
+    pid = made["container"]["init_pid"]
+    assert grown["container"]["actions"] == ["resize g1 to 192M"] and grown["container"]["init_pid"] == pid and not again["changed"]
+    blocks = machine.ssh(f"stat -f -c '%S %b' /proc/{pid}/root; stat -c %s /var/lib/lxc/g1/rootdev").stdout.split()
+    assert int(blocks[0]) * int(blocks[1]) > 160 << 20 and int(blocks[2]) == 192 << 20
+    [gone] = play(container("g1", state="absent", stop_timeout=0))
+    assert gone["changed"] and machine.ssh("losetup -a").stdout == ""
+
+
 def test_a_second_host_beside_it(machine: Machine, tmp_path: Path) -> None:
     """One play for both; each is a host of its own."""
     with Machine(machine.image, machine.directory.with_name("second")) as second:

@@ -44,11 +44,11 @@ def kernel() -> tuple[object, ...]:
         interfaces,
         libc,
         loop,
+        lvm,
         mount,
         mount_old,
         mount_options,
         mountinfo,
-        namespace,
     )
 
     return (
@@ -67,18 +67,18 @@ def kernel() -> tuple[object, ...]:
         interfaces,
         libc,
         loop,
+        lvm,
         mount,
         mount_old,
         mount_options,
         mountinfo,
-        namespace,
     )
 
 
-def kernel_netlink() -> tuple[object, ...]:
-    from .kernel import netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
+def kernel_namespace() -> tuple[object, ...]:
+    from .kernel import namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
-    return netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage
+    return namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
 
 def lifecycle() -> tuple[object, ...]:
@@ -145,12 +145,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         identity,
         info,
         init,
+        intent,
         ledger,
         lock,
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
     return (
@@ -168,17 +168,18 @@ def lifecycle_destroy() -> tuple[object, ...]:
         identity,
         info,
         init,
+        intent,
         ledger,
         lock,
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
 
-def lifecycle_recovery() -> tuple[object, ...]:
+def lifecycle_partial() -> tuple[object, ...]:
     from .lifecycle import (
+        partial,
         recovery,
         rehearsal,
         replace,
@@ -194,10 +195,12 @@ def lifecycle_recovery() -> tuple[object, ...]:
         stop,
         unapplied,
         users,
+        volumes,
         wholefile,
     )
 
     return (
+        partial,
         recovery,
         rehearsal,
         replace,
@@ -213,6 +216,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
         stop,
         unapplied,
         users,
+        volumes,
         wholefile,
     )
 
@@ -338,6 +342,7 @@ def reconcile_parameters() -> tuple[object, ...]:
         snapshot,
         snapshot_facts,
         snapshot_plan,
+        stored,
         task,
         verbs,
         wait,
@@ -356,6 +361,7 @@ def reconcile_parameters() -> tuple[object, ...]:
         snapshot,
         snapshot_facts,
         snapshot_plan,
+        stored,
         task,
         verbs,
         wait,
@@ -376,10 +382,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
+    from .storage import aufs, backends, base, btrfs, copy, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
+    return aufs, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
 
 
 def template() -> tuple[object, ...]:

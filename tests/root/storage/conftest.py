@@ -10,7 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lvm_hosts import group, lvm_host, thick
 from stock import end_of_monitor
 from storage_images import btrfs_path, images, task
 
-__all__ = ["btrfs_path", "end_of_monitor", "images", "task"]
+__all__ = ["btrfs_path", "end_of_monitor", "group", "images", "lvm_host", "task", "thick"]

@@ -189,7 +189,7 @@ def test_a_link_in_the_image_s_place_is_not_followed(tmp_path: Path) -> None:
 def test_what_is_no_image_is_said(tmp_path: Path) -> None:
     one = container(tmp_path)
     Path(one.directory, "rootdev").write_bytes(b"\0" * (1 << 20))
-    with pytest.raises(StepError, match="there is no ext2, ext3, ext4, xfs or btrfs in its image"):
+    with pytest.raises(StepError, match="there is no ext2, ext3, ext4, xfs or btrfs in it"):
         Loop(f"loop:{one.directory}/rootdev").open_root()
     os.unlink(f"{one.directory}/rootdev")
     os.mkfifo(f"{one.directory}/rootdev")

@@ -25,7 +25,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import (
     StepError,
     Unsupported,
 )
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import filelock
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import command, filelock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy, partial
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import run
@@ -202,9 +202,16 @@ def test_what_a_template_adds_is_foreseen(container: paths.Container, monkeypatc
     assert "\nlxc.signal.halt = SIGUSR1\n" in foreseen and "\nlxc.tty.max = 3\n" in foreseen and "lxc.tty.max = 1" not in foreseen
 
 
-def test_a_store_that_is_not_made_yet_is_named(container: paths.Container, fstree: Path) -> None:
-    with pytest.raises(Unsupported, match="lvm"):
-        create.create(request(container, fstree, backing_store="lvm"), quiet)
+@pytest.mark.parametrize(("store", "lacks"), [("lvm", "it has no lvcreate"), ("zfs", "it has no program zfs")])
+def test_a_host_without_its_programs(
+    container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch, store: str, lacks: str
+) -> None:
+    monkeypatch.setattr(command, "which", lambda name: None if name in ("lvcreate", "zfs") else f"/sbin/{name}")
+    for act in (create.foresee, lambda one: create.create(one, quiet)):
+        with pytest.raises(Unsupported, match=lacks) as caught:
+            act(request(container, fstree, backing_store=store))
+        assert caught.value.hint.startswith("Install ")
+    assert not os.path.lexists(container.directory)
 
 
 def test_a_checksum(container: paths.Container, fstree: Path) -> None:

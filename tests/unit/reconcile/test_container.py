@@ -130,6 +130,8 @@ AT = "/nowhere/p1/rootfs"
         ({"backing_options": {"directory": "/srv/x"}}, "dir:/srv/x/"),
         ({}, "btrfs:/x"),
         ({"backing_store": "best"}, "loop:/x"),
+        ({"backing_store": "lvm", "backing_options": {"vg_name": "vg", "lv_name": "p1", "thinpool": "any"}}, "lvm:/dev/vg/p1.2"),
+        ({"backing_options": {"zfs_root": "tank/lxc"}}, "zfs:tank/lxc/p1"),
     ],
 )
 def test_a_root_that_is_where_it_is_asked_for(said, rootfs):
@@ -151,6 +153,11 @@ def test_a_root_that_is_where_it_is_asked_for(said, rootfs):
             "none, as p1 exists and its root filesystem is overlay:/x:/y",
         ),
         ({"backing_options": {"directory": "/x"}}, "", "directory", "none, as p1 exists without a root filesystem"),
+        ({"backing_options": {"vg_name": "a"}}, "lvm:/dev/b/x", "vg_name", "b, as p1 exists and its root filesystem is lvm:/dev/b/x"),
+        ({"backing_options": {"lv_name": "a"}}, "lvm:/dev/b/c.1", "lv_name", "c.1, as p1 exists and its root filesystem is lvm:/dev/b/c.1"),
+        ({"backing_options": {"zfs_root": "a"}}, "zfs:b/x", "zfs_root", "b, as p1 exists and its root filesystem is zfs:b/x"),
+        ({"backing_options": {"thinpool": "a"}}, "dir:/x", "thinpool", "none, as p1 exists and its root filesystem is dir:/x"),
+        ({"backing_options": {"zfs_root": "a"}}, "", "zfs_root", "none, as p1 exists without a root filesystem"),
     ],
 )
 def test_a_root_that_is_elsewhere_is_an_error_that_says_where(state, said, rootfs, option, expected):
@@ -174,6 +181,17 @@ def test_a_root_gets_another_size_before_it_starts(rootfs, size):
     plan, calls = sized(rootfs, size)
     assert calls == ["resize", "start"] and plan.changes[0].describe == "resize p1 to 2G"
     assert (plan.changes[0].field, plan.changes[0].after) == ("size", "2G")
+
+
+def test_a_volume_has_whole_extents(monkeypatch):
+    from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import lvm
+
+    monkeypatch.setattr(lvm.Lvm, "rounded", lambda self, size: -(-size // (1 << 30)) * (1 << 30))
+    assert sized("lvm:/dev/vg/x", 2 << 30, wanted="1500M", state="stopped")[0].changes == []
+    assert sized("lvm:/dev/vg/x", 1 << 30, wanted="1500M", state="stopped")[0].changes[0].describe == "resize p1 to 2G"
+    with pytest.raises(errors.BadValue, match="at least 3G, which it has: the file system in a volume does not shrink"):
+        sized("lvm:/dev/vg/x", 3 << 30)
+    assert sized("zfs:tank/x", 3 << 30)[1] == ["resize", "start"]
 
 
 @pytest.mark.parametrize("rootfs", ["loop:/x", "btrfs:/x"])

@@ -63,6 +63,13 @@ def test_bad_names_are_refused(name):
         ({"template": "debian", "fs_type": "ext4 -O x"}, "for fs_type: expected one of ext4"),
         ({"template": "debian", "backing_store": "btrfs", "fs_type": "xfs"}, "for fs_type: expected backing_store loop"),
         ({"template": "debian", "backing_store": "overlayfs", "directory": "/x"}, "for directory: expected backing_store dir"),
+        ({"template": "debian", "backing_store": "zfs", "vg_name": "x"}, "for vg_name: expected backing_store lvm with it, not zfs"),
+        ({"template": "debian", "backing_store": "lvm", "zfs_root": "x"}, "for zfs_root: expected backing_store zfs with it, not lvm"),
+        ({"template": "none", "thinpool": "x"}, "none makes no root filesystem"),
+        ({"template": "debian", "vg_name": "a/b"}, "for vg_name: expected 1 to 127"),
+        ({"template": "debian", "lv_name": "-x"}, "for lv_name: expected 1 to 127"),
+        ({"template": "debian", "zfs_root": "/tank"}, "for zfs_root: expected the name of a dataset"),
+        ({"clone_from": "b", "clone_snapshot": True, "lv_name": "x"}, "clone_snapshot false with it"),
         ({"name": []}, "at least one"),
     ],
 )
@@ -74,6 +81,13 @@ def test_what_cannot_be_meant_is_refused(params, said):
 def test_a_size_is_an_option_of_the_backing_store():
     [one] = desired({"name": ["a"], "size": "2G", "fs_type": "xfs", "backing_store": "loop"}, "/nowhere")
     assert one.backing_options == {"size": "2G", "fs_type": "xfs"} and one.says_storage
+
+
+def test_a_volume_cannot_be_shared():
+    with pytest.raises(errors.BadValue, match="%n"):
+        desired({"name": ["a", "b"], "lv_name": "x", "vg_name": "vg"}, "/nowhere")
+    both = desired({"name": ["a", "b"], "lv_name": "%n.root", "vg_name": "vg", "thinpool": "p"}, "/nowhere")
+    assert [one.backing_options for one in both] == [{"vg_name": "vg", "lv_name": f"{name}.root", "thinpool": "p"} for name in "ab"]
 
 
 def test_a_directory_cannot_be_shared():

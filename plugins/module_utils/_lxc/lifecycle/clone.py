@@ -9,6 +9,7 @@ kill leaves is marked by `partial`, and the next one of the same name starts ove
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -21,7 +22,7 @@ from ..paths import Container
 from ..storage import backends, base
 from ..storage import copy as copying
 from ..wire.protocol import State
-from . import claim, cloneconfig, clonefiles, configfile, dependents, hostconf, lock, newconfig, partial
+from . import claim, cloneconfig, clonefiles, configfile, dependents, hostconf, intent, lock, newconfig, partial
 from . import source as sources
 
 Log = Callable[[str], None]
@@ -131,10 +132,15 @@ def _way(request: CloneRequest, config: Config) -> _Way:
         if _can_share(request, store):
             return _Way(store, True, None, {})
     made = backends.by_name(request.backing_store or store.kind, request.target.lxc_path)
-    # As large as its source, where it is kept in the same way and nothing else is said.
-    size = store.size() if made.kind == store.kind else None
-    options = {"size": size, **request.backing_options} if size is not None else request.backing_options
-    return _Way(store, False, made, hostconf.storage_defaults(made.kind, options))
+    return _Way(store, False, made, hostconf.storage_defaults(made.kind, _options(request, store, made.kind)))
+
+
+def _options(request: CloneRequest, store: base.Backend, kind: str) -> Mapping[str, object]:
+    """As large as its source and in the same place, where it is kept in the same way and nothing else is said."""
+    like = dict(copying.like(store)) if kind == store.kind else {}
+    if "vg_name" in request.backing_options:
+        like.pop("thinpool", None)
+    return {**like, **request.backing_options}
 
 
 def _can_share(request: CloneRequest, store: base.Backend) -> bool:
@@ -193,19 +199,22 @@ def _store(request: CloneRequest, way: _Way, marker_fd: int, log: Log) -> _Made:
     target = request.target
     if way.store is None:
         return _Made("")
-    made = _snapshot(request, way.store, log) if way.shares else None
+    made = _snapshot(request, way.store, marker_fd, log) if way.shares else None
     if made is None:
         wanted = way.made or type(way.store)
-        made = _Made(claim.step("storage", "Make", target.directory, lambda: wanted.create(target, way.options)))
+        options = way.options if way.made else copying.like(way.store)
+        place, make = functools.partial(wanted.place, target, options), functools.partial(wanted.create, target, options)
+        made = _Made(claim.step("storage", "Make", target.directory, lambda: intent.carry_out(marker_fd, place, make)))
     partial.remember_storage(marker_fd, made.rootfs_path)
     return made
 
 
-def _snapshot(request: CloneRequest, store: base.Backend, log: Log) -> Optional[_Made]:
+def _snapshot(request: CloneRequest, store: base.Backend, marker_fd: int, log: Log) -> Optional[_Made]:
     """None where the backend finds that it has none, and a copy will do."""
     log(f"Taking a snapshot of {store.rootfs_path}")
     try:
-        copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: store.snapshot(request.target))
+        place, take = functools.partial(copying.snapshot_place, store, request.target), functools.partial(store.snapshot, request.target)
+        copied = claim.step("storage", "Take a snapshot of", store.rootfs_path, lambda: intent.carry_out(marker_fd, place, take))
     except Unsupported:
         if not request.maybe:
             raise

@@ -8,6 +8,7 @@ Whatever fails, nothing is left; what a kill leaves is marked by LXC's `partial`
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional
 
@@ -16,7 +17,7 @@ from ..paths import Container
 from ..security import posture
 from ..storage import backends, base
 from ..template import run
-from . import claim, configfile, hostconf, lock, newconfig, partial
+from . import claim, configfile, hostconf, intent, lock, newconfig, partial
 
 Log = Callable[[str], None]
 _NOTHING: Mapping[str, object] = {}
@@ -45,7 +46,8 @@ def create(request: CreateRequest, log: Log, timeout: float = lock.TIMEOUT) -> l
         rootfs_path = ""
         if request.template != "none":
             backend, options = _storage(request)
-            rootfs_path = claim.step("storage", "Make", container.directory, lambda: backend.create(container, options))
+            place, make = functools.partial(backend.place, container, options), functools.partial(backend.create, container, options)
+            rootfs_path = claim.step("storage", "Make", container.directory, lambda: intent.carry_out(marker_fd, place, make))
             partial.remember_storage(marker_fd, rootfs_path)
         return _fill(request, rootfs_path, log)
 

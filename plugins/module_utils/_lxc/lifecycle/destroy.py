@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, ledger, lock, partial, users
+from . import dependents, intent, ledger, lock, partial, volumes
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -39,7 +39,7 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
         marker_fd = partial.mark(container, "destroy it")
         try:
             # A half-made one remembers its storage in the marker; once it goes on to say that of a whole one, a kill loses nothing.
-            rootfs_path = rootfs_path or partial.storage(marker_fd)
+            rootfs_path = rootfs_path or intent.made(container, marker_fd)
             partial.remember_storage(marker_fd, rootfs_path)
             sweep(container, rootfs_path)
         finally:
@@ -50,7 +50,7 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
 
 def clean_up(container: Container, marker_fd: int) -> None:
     """Remove what a killed creation or removal left behind. The caller holds the lock and the marker."""
-    sweep(container, partial.storage(marker_fd))
+    sweep(container, intent.made(container, marker_fd))
 
 
 def sweep(container: Container, rootfs_path: str) -> None:
@@ -78,7 +78,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
     marker = partial.state(container)
     if marker == "busy":
         raise partial.busy(container, "destroy it")
-    clones = dependents.of(container)
+    clones = dependents.of(container) or volumes.clones(container)
     if clones:
         raise InUse(f"Container {container.name} cannot be removed: its files are used by its clones: {', '.join(clones)}")
     snapshots = dependents.snapshots(container)
@@ -119,6 +119,6 @@ def _remove_snapshots(container: Container) -> None:
             dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):
                 rootfs_path = _load(snapshot, []).rootfs_path
-                if rootfs_path and not users.outside(snapshot, rootfs_path):
+                if rootfs_path and not volumes.outside(snapshot, rootfs_path):
                     backends.for_rootfs(rootfs_path).destroy()
         tree.remove(place)

@@ -49,6 +49,8 @@ def default_config() -> str | None:
 def storage_defaults(kind: str, said: Mapping[str, object]) -> dict[str, object]:
     """The backend's options: what lxc.conf says of it, and over that what the user said."""
     settings = read()
+    if "vg_name" in said:  # a pool lies in one group
+        settings.pop("lxc.bdev.lvm.thin_pool", None)
     ours = {option: settings[key] for key, (backend, option) in _STORAGE.items() if backend == kind and key in settings}
     return {**ours, **said}
 

@@ -44,9 +44,6 @@ _STATE = frozenset(
         "hostkit-restoring",
     }
 )
-# Their storage has a name of its own, which does not change with the directory's.
-_ELSEWHERE = ("lvm", "zfs", "nbd", "rbd")
-
 Make = Callable[[Container], "list[str]"]
 
 
@@ -81,10 +78,6 @@ def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
     check_stopped(container)
     root = _root(container, container)
-    if backends.kind_of(root) in _ELSEWHERE:
-        raise Unsupported(
-            f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
-        )
     if os.stat(container.directory).st_dev != os.stat(container.lxc_path).st_dev:
         text = f"Container {container.name} cannot be replaced in place: {container.directory} is not on the file system of its lxcpath"
         raise Unsupported(text, hint="Say restore_as for a new container")
@@ -168,6 +161,7 @@ def discard(work: Container) -> None:
 
 def recover(container: Container) -> None:
     """What a killed process has left, as far as there is any. The caller holds the lock."""
+    _recover_snapshots(container)
     work, aside = work_of(container), aside_of(container)
     if os.path.lexists(aside):  # between two renames, where there is no exchange
         if not os.path.lexists(container.directory):
@@ -180,6 +174,15 @@ def recover(container: Container) -> None:
         finish(container)
     elif os.path.lexists(work.lxc_path):
         discard(work)
+
+
+def _recover_snapshots(container: Container) -> None:
+    """First: one that was given a volume of its own may still have the old one, which goes with the container's."""
+    for place in dependents.snapshot_directories(container):
+        for name in dependents.directories(place):
+            if name.startswith(f"{WORK}."):
+                with hold(Container(place, name[len(WORK) + 1 :]), f"bring {container.name} to an end"):
+                    pass
 
 
 def _root(one: Container, container: Container) -> str:

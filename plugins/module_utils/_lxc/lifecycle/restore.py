@@ -16,7 +16,7 @@ from ..errors import InUse
 from ..paths import Container
 from ..rollback import Rollback
 from ..storage import backends
-from . import clone, dependents, lock, replace, replacing, snapshot_list, users
+from . import clone, dependents, lock, replace, replacing, snapshot_list, users, volumes
 
 _COUNTED = "Remove the file lxc_snapshots there when that is no longer so"
 Plan = tuple[Container, replace.Make, tuple[str, ...]]
@@ -31,7 +31,7 @@ def dependents_of_root(container: Container, snapshot: Container) -> list[Contai
     everybody += [users.User(one, users.places_of(snapshot_list.rootfs_path(one))) for one in others]
     found = users.of_places(replace.going(container, _layers(snapshot)), everybody)
     unknown = [user.container for user in everybody if not user.places]  # LXC lists them, and nothing says otherwise
-    return users.without(container, [*found, *unknown])
+    return users.without(container, [*found, *unknown, *volumes.in_the_way(container, [container])])
 
 
 def check_dependents(found: Sequence[Container], container: Container, what: str, force: bool) -> None:
@@ -82,7 +82,7 @@ def restore(container: Container, snapshot: Container, force: bool, log: clone.L
 
 
 def flatten(found: Sequence[Container], log: clone.Log, timeout: float = lock.TIMEOUT) -> list[str]:
-    """Each gets all its files in a directory of its own, all of them or none."""
+    """Each gets all its files in a directory or a volume of its own, all of them or none."""
     with contextlib.ExitStack() as held:
         _hold_all(held, found)
         return _carry_out([_flattening(one, log, timeout) for one in found], lambda: None, timeout)
@@ -124,14 +124,15 @@ def _again(found: Sequence[Container], now: Sequence[Container]) -> None:
 
 def _flattening(one: Container, log: clone.Log, timeout: float) -> Plan:
     def make(work: Container) -> list[str]:
-        request = clone.CloneRequest(one, work, backing_store="dir", keep_name=True, keep_mac=True)
+        kind = backends.kind_of(snapshot_list.rootfs_path(one))
+        request = clone.CloneRequest(one, work, backing_store=kind if kind in ("lvm", "zfs") else "dir", keep_name=True, keep_mac=True)
         return clone.clone(request, log, timeout)
 
     return one, make, ()
 
 
 def _request(snapshot: Container, work: Container) -> clone.CloneRequest:
-    return clone.CloneRequest(snapshot, work, snapshot=True, maybe=True, keep_name=True, keep_mac=True)
+    return clone.CloneRequest(snapshot, work, snapshot=volumes.can_share(snapshot), maybe=True, keep_name=True, keep_mac=True)
 
 
 def _layers(snapshot: Container) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ..errors import InUse, LxcError, StepError
 from ..paths import Container
-from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users, wholefile
+from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users, volumes, wholefile
 
 
 def request(container: Container, name: str) -> clone.CloneRequest:
@@ -66,6 +66,7 @@ def check_removal(container: Container, going: Sequence[Container], force: bool)
         _check_own(one)
         restore.check_counted(one)
         mine = [user for user in users.of_snapshot(one, container, everybody) if user not in going]
+        mine += [user for user in volumes.in_the_way(container, [one]) if user not in (*going, *mine)]
         restore.check_dependents(mine, container, f"Snapshot {one.name} of {container.name} cannot be removed", force)
         found.update(dict.fromkeys(mine))
     return list(found)
@@ -109,12 +110,12 @@ def restore_as(snapshot: Container, target: Container, log: clone.Log, timeout: 
 
 
 def request_as(snapshot: Container, target: Container) -> clone.CloneRequest:
-    return clone.CloneRequest(snapshot, target, snapshot=True, maybe=True)
+    return clone.CloneRequest(snapshot, target, snapshot=volumes.can_share(snapshot), maybe=True)
 
 
 def _check_own(one: Container) -> None:
     """A snapshot that was copied by hand names another's root, which would go with it."""
-    place = users.outside(one, snapshot_list.rootfs_path(one))
+    place = volumes.outside(one, snapshot_list.rootfs_path(one))
     if place:
         raise LxcError(f"Snapshot {one.name} has its root in {place}, outside of {one.directory}", hint="Remove it by hand")
 

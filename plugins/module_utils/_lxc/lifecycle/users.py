@@ -26,7 +26,7 @@ class User(NamedTuple):
 
 def scan(lxc_path: str) -> list[User]:
     """Every container of an lxcpath and every snapshot of each, those without a root left out."""
-    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in _all(lxc_path)]
+    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in all_of(lxc_path)]
     return [user for user in found if user.places]
 
 
@@ -74,7 +74,8 @@ def name_of(user: Container, beside: Container) -> str:
     return user.name if user.lxc_path == beside.lxc_path else user.directory
 
 
-def _all(lxc_path: str) -> Iterator[Container]:
+def all_of(lxc_path: str) -> Iterator[Container]:
+    """Every container of an lxcpath and every snapshot of each."""
     names = dependents.directories(lxc_path)
     for name in names:
         one = Container(lxc_path, name)

@@ -16,6 +16,7 @@ FOREIGN = {
     "container_command": "no such option here: run commands with hostkit.lxc.lxc_attach, which returns rc, stdout and stderr",
     "clone_name": "no such option here: name is always the container that the task is about, a new one included; clone_from is its source",
 }
+_STORED = {"directory", "size", "fs_type", "vg_name", "lv_name", "thinpool", "zfs_root"}
 _WHERE = "Where a root filesystem is that is there already says config: {lxc.rootfs.path: ...}"
 
 
@@ -52,15 +53,13 @@ def check(params: Mapping[str, Any]) -> None:
 
 def _storage(params: Mapping[str, Any]) -> None:
     """Options that do not go together, on a container that exists too: there they would mean as little."""
-    for option in ("backing_store", "directory", "size", "fs_type"):
+    for option in ("backing_store", *sorted(_STORED)):
         if option in params and params.get("template") == "none":
             raise BadValue(option, params[option], "another template with it: none makes no root filesystem", _WHERE)
-    if "directory" in params and params.get("backing_store", "dir") != "dir":
-        raise BadValue("directory", params["directory"], f"backing_store dir with it, not {params['backing_store']}")
-    if "size" in params or "fs_type" in params:
-        from ..storage import size
+    if not _STORED.isdisjoint(params):
+        from . import stored
 
-        size.check(params.get("size"), params.get("fs_type"), params.get("backing_store"))
+        stored.check(params)
 
 
 def check_condition(condition: str) -> None:
@@ -95,13 +94,11 @@ def template_options(value: Any) -> None:
 
 
 def backing_options(params: Mapping[str, Any], name: str, several: bool) -> dict[str, str]:
-    found = {option: params[option] for option in ("size", "fs_type") if option in params}
-    if "directory" not in params:
-        return found
-    directory = params["directory"]
-    if not directory.startswith("/") or "\n" in directory or "\0" in directory or ".." in directory.split("/"):
-        raise BadValue("directory", directory, "an absolute path without .. in it")
-    return {**found, "directory": for_one("directory", directory, name, several)}
+    if _STORED.isdisjoint(params):
+        return {}
+    from . import stored
+
+    return stored.options(params, lambda option, value: for_one(option, value, name, several))
 
 
 def for_one(option: str, value: str, name: str, several: bool) -> str:

@@ -20,8 +20,9 @@ def read(params: Mapping[str, Any], lxc_path: str) -> tuple[Container, bool]:
         if option in params:
             raise BadValue("clone_from", params["clone_from"], f"no {option} with it: a container is made from one of the two")
     is_snapshot = bool(params.get("clone_snapshot"))
-    if is_snapshot and "directory" in params:
-        raise BadValue("directory", params["directory"], "clone_snapshot false with it: a snapshot is kept beside what it is made of")
+    for option in ("directory", "vg_name", "lv_name", "thinpool", "zfs_root"):
+        if is_snapshot and option in params:
+            raise BadValue(option, params[option], "clone_snapshot false with it: a snapshot is kept beside what it is made of")
     source = _source(params["clone_from"], lxc_path)
     if source in [container(one, lxc_path) for one in params["name"]]:
         raise BadValue("clone_from", params["clone_from"], "another container than those of name: in one task none is made from another")

@@ -63,12 +63,17 @@ def _resizing(desired: Desired, observed: Observed, verbs: Verbs) -> list[Change
     rootfs = observed.rootfs or ""
     wanted = size.parse(desired.backing_options["size"])
     kind = backends.kind_of(rootfs)
-    if kind not in ("btrfs", "loop"):
+    if kind not in ("btrfs", "loop", "lvm", "zfs"):
         raise size.no_quota(kind, desired.container.lxc_path)
+    if kind == "lvm" and observed.size != wanted:
+        from ..storage import named
+
+        wanted = named.rounded(rootfs, wanted)
     if observed.size == wanted:
         return []
-    if kind == "loop" and observed.size is not None and wanted < observed.size:
-        expected = f"at least {size.words(observed.size)}, which it has: the file system in an image does not shrink"
+    if kind in ("loop", "lvm") and observed.size is not None and wanted < observed.size:
+        where = "an image" if kind == "loop" else "a volume"
+        expected = f"at least {size.words(observed.size)}, which it has: the file system in {where} does not shrink"
         raise BadValue("size", desired.backing_options["size"], expected)
     before = None if observed.size is None else size.words(observed.size)
     words = f"resize {desired.container.name} to {size.words(wanted)}"

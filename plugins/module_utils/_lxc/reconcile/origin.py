@@ -47,10 +47,28 @@ def check_storage(desired: Desired, rootfs: str) -> None:
     directory = desired.backing_options.get("directory")
     if desired.backing_store not in (None, "best", kind):
         raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
+    if not {"vg_name", "lv_name", "thinpool", "zfs_root"}.isdisjoint(desired.backing_options):
+        _check_named(desired, kind, rootfs)
     if "size" in desired.backing_options and not rootfs:
         raise BadValue("size", desired.backing_options["size"], _there(desired, kind, rootfs), _HINT)
     if directory and (kind != "dir" or os.path.normpath(directory) != os.path.normpath(backends.directory(rootfs))):
         raise BadValue("directory", directory, _there(desired, backends.directory(rootfs) if kind == "dir" else "none", rootfs), _HINT)
+
+
+def _check_named(desired: Desired, kind: str, rootfs: str) -> None:
+    """The same for what has a name: a volume in a group, a dataset below another."""
+    said = desired.backing_options
+    for option, store in (("vg_name", "lvm"), ("lv_name", "lvm"), ("zfs_root", "zfs"), ("thinpool", "lvm")):
+        if option in said and kind != store:
+            raise BadValue(option, said[option], _there(desired, "none", rootfs), _HINT)
+    from ..storage import named, naming
+
+    one = named.of(rootfs)
+    if one is None:
+        return
+    for option, value in one.place_options().items():
+        if option in said and not (naming.means(said[option], value) if option == "lv_name" else said[option] == value):
+            raise BadValue(option, said[option], _there(desired, value, rootfs), _HINT)
 
 
 def _there(desired: Desired, value: str, rootfs: str) -> str:

@@ -20,7 +20,7 @@ CONFIG_OPTIONS = (
 # Options whose values are looked at before anything is done; what most tasks say needs no look.
 CHECKED = (
     "template_options", "backing_store", "directory", "size", "fs_type", "stop_timeout", "wait_for", "wait_timeout", "clone_name",
-    "clone_from", "clone_snapshot", "container_command",
+    "clone_from", "clone_snapshot", "container_command", "vg_name", "lv_name", "thinpool", "zfs_root",
 )  # fmt: skip
 
 

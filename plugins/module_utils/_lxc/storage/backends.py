@@ -14,12 +14,13 @@ import stat
 from ..errors import BadValue, Unsupported
 from .base import Backend
 
+_RARE = ("aufs", "lvm", "zfs")
 # The backends of LXC that are not made yet.
-_ABSENT = ("lvm", "zfs", "nbd", "rbd")
+_ABSENT = ("nbd", "rbd")
 # lxc-create(1) calls the plain directory "none" too; LXC 2.1 renamed overlayfs to overlay.
 _ALIASES = {"none": "dir", "overlay": "overlayfs"}
 NAMES = ("dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best")
-_SUBVOLUME_INODE = 256
+_SUBVOLUME_INODE, _DATASET_INODE = 256, 34
 
 
 def by_name(kind: str, lxc_path: str = "/") -> type[Backend]:
@@ -41,12 +42,12 @@ def by_name(kind: str, lxc_path: str = "/") -> type[Backend]:
         from .loop import Loop
 
         return Loop
-    if name == "aufs":
-        from .aufs import Aufs
+    if name in _RARE:
+        from .rare import CLASSES
 
-        return Aufs
+        return CLASSES[name]
     if name in _ABSENT:
-        raise Unsupported(f"The backing store {kind} is not supported yet", hint="Use dir, overlayfs, btrfs or loop")
+        raise Unsupported(f"The backing store {kind} is not supported yet", hint="Use dir, overlayfs, btrfs, loop, lvm or zfs")
     raise BadValue("backing_store", kind, f"one of {', '.join(NAMES)}")
 
 
@@ -70,13 +71,15 @@ def kind_of(rootfs_path: str) -> str:
         return "lvm"
     if stat.S_ISREG(found.st_mode):
         return "loop"
-    return "btrfs" if found.st_ino == _SUBVOLUME_INODE and _is_subvolume(rootfs_path) else "dir"
+    if found.st_ino == _DATASET_INODE:
+        from .zfs import mounted_on
 
-
-def _is_subvolume(path: str) -> bool:
+        return "zfs" if mounted_on(rootfs_path) else "dir"
+    if found.st_ino != _SUBVOLUME_INODE:
+        return "dir"
     from ..kernel.btrfs import is_subvolume
 
-    return is_subvolume(path)
+    return "btrfs" if is_subvolume(rootfs_path) else "dir"
 
 
 def for_rootfs(rootfs_path: str) -> Backend:
@@ -91,10 +94,10 @@ def preload(rootfs_path: str) -> None:
     if not rootfs_path:
         return
     backend = for_rootfs(rootfs_path)
-    if backend.kind == "aufs":
-        from .aufs import Aufs
+    if backend.kind in _RARE:
+        from .rare import prepare
 
-        Aufs.check_host()
+        prepare(backend)
 
 
 def directory(rootfs_path: str) -> str:

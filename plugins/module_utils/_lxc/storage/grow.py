@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image grows, and with it its device and the file system in it: by the kernel, which resize2fs, xfs_growfs and btrfs ask as well.
+"""An image or a logical volume grows, and with it its device and the file system in it: by the kernel, which resize2fs,
+xfs_growfs and btrfs ask as well.
 
 Only where the kernel does not let us grow an ext4 so (it takes CAP_SYS_RESOURCE), that of a container that does not run needs resize2fs.
 """
@@ -15,7 +16,7 @@ import struct
 from collections.abc import Callable
 
 from ..errors import BadValue, StepError, Unsupported
-from ..kernel import btrfs, command, libc, loop, mount
+from ..kernel import btrfs, command, libc, loop, lvm, mount
 from . import size as sizes
 
 _EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
@@ -45,6 +46,23 @@ def image(path: str, before: int, size: int, opened: Callable[[], int]) -> None:
         raise
 
 
+def volume(place: tuple[str, str], before: int, size: int, opened: Callable[[], int]) -> None:
+    """`place` is its group and its name. When it fails, the volume has the size that it had."""
+    lvm.extend(*place, size)
+    try:
+        mount_fd = opened()
+        try:
+            to_device(mount_fd, size)
+        finally:
+            mount.discard(mount_fd)
+    except BaseException as error:
+        lvm.reduce(*place, before)
+        if isinstance(error, PermissionError):
+            hint = "Grow it where root has CAP_SYS_RESOURCE"
+            raise StepError("storage", "Grow", "/".join(place), error.errno or 0, hint=hint) from error
+        raise
+
+
 def _tell_device(path: str) -> None:
     if loop.attached(path):
         device = loop.attach(path, read_only=True)
@@ -60,7 +78,7 @@ def _online(path: str, size: int, opened: Callable[[], int]) -> None:
         loop.grow(device)
         mount_fd = opened()
         try:
-            _to_device(mount_fd, size)
+            to_device(mount_fd, size)
         finally:
             mount.discard(mount_fd)
     finally:
@@ -77,7 +95,7 @@ def _offline(path: str) -> None:
                 raise StepError("storage", program, path, text=(result.stderr.strip() or result.stdout.strip())[-300:])
 
 
-def _to_device(mount_fd: int, size: int) -> None:
+def to_device(mount_fd: int, size: int) -> None:
     """`mount_fd` is its root, maybe only a place (O_PATH); `size` is what its device has now, in bytes."""
     root_fd = os.open(f"/proc/self/fd/{mount_fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -9,18 +9,18 @@ import errno
 import os
 from collections.abc import Mapping
 
-from ..errors import BadValue, StepError, Unsupported
+from ..errors import BadValue, Unsupported
 from ..kernel import libc, loop, mount
 from ..paths import Container
 from . import size as sizes
-from .base import Copied, make_root_directory
-from .dir import attach
+from .base import Copied
+from .volume import Volume, fs_options, fs_type
 
 SIZE = 1 << 30  # as LXC's
 FS_TYPE = "ext4"
 
 
-class Loop:
+class Loop(Volume):
     kind = "loop"
     atomic = False
 
@@ -56,44 +56,11 @@ class Loop:
         mkfs.make(place[5:], str(options.get("fs_type", FS_TYPE)), sizes.parse(options.get("size", SIZE)))
         return place
 
-    def mount(self, target: str, options: str) -> None:
-        attributes, cleared, propagation, data = mount.parse_options(options)
-        tree_fd = self._open(attributes & ~cleared, data)
-        try:
-            attach(tree_fd, target)
-        except BaseException:
-            mount.discard(tree_fd)
-            raise
-        os.close(tree_fd)
-        if propagation:
-            mount.set_attr(target, propagation=propagation, recursive=True)
-
-    def umount(self, target: str) -> None:
-        """All is on the disk before it goes: whoever filled it hears now that the host's file system was full."""
-        try:
-            root_fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                libc.syncfs(root_fd)
-            finally:
-                os.close(root_fd)
-        except OSError as error:
-            raise self._not_written(error) from error
-        finally:
-            mount.umount(target, libc.MNT_DETACH)
-
-    def _not_written(self, error: OSError) -> OSError:
+    def not_written(self, error: OSError) -> OSError:
         """The device says EIO for a full file system too."""
         host = os.statvfs(self._image)
         code = errno.ENOSPC if host.f_bavail * host.f_frsize < 1 << 20 else error.errno
         return OSError(code, os.strerror(code or 0), self._image)
-
-    def mount_host(self, target: str) -> str:
-        """A new one is empty: without the `lost+found` that mkfs puts there, and fsck makes again when it needs one."""
-        make_root_directory(target)
-        self.mount(target, "")
-        if os.listdir(target) == ["lost+found"]:
-            os.rmdir(f"{target}/lost+found")
-        return target
 
     def directory(self) -> str:
         """Nothing is there; but configs spell targets so, whatever the backend."""
@@ -113,11 +80,11 @@ class Loop:
     def open_root(self) -> int:
         """From a device that cannot be written, so that the image stays as it is. Only a journal that a crash has left is played back."""
         try:
-            return self._open(mount.MOUNT_ATTR_RDONLY, "", read_only=True)
+            return self.open_fs(mount.MOUNT_ATTR_RDONLY, "", read_only=True)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-        return self._open(mount.MOUNT_ATTR_RDONLY, "")
+        return self.open_fs(mount.MOUNT_ATTR_RDONLY, "")
 
     def snapshot(self, target: Container) -> Copied:  # noqa: ARG002 - the Protocol's name
         raise Unsupported("The backing store loop makes no snapshots", hint="Make a full copy, or keep the container on btrfs")
@@ -134,35 +101,17 @@ class Loop:
             expected = f"at least {sizes.words(before)}, which {self._image} has: the file system in an image does not shrink"
             raise BadValue("size", sizes.words(size), expected)
         if size > before:
-            grow.image(self._image, before, size, lambda: self._open(0, ""))
+            grow.image(self._image, before, size, lambda: self.open_fs(0, ""))
 
-    def _open(self, attributes: int, data: str, read_only: bool = False) -> int:
+    def open_fs(self, attributes: int, data: str, read_only: bool = False) -> int:
         """The file system as a mount that is attached nowhere, and keeps its device."""
         device = loop.attach(self._image, read_only)
         try:
-            options = dict(_option(word) for word in data.split(",") if word)
-            return mount.new_fs(_fs_type(device), options, attributes, device.path)
+            return mount.new_fs(fs_type(device.fd, device.path), fs_options(data), attributes, device.path)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self._image) from None
         finally:
             os.close(device.fd)
-
-
-def _option(word: str) -> tuple[str, str | None]:
-    key, equals, value = word.partition("=")
-    return key, value if equals else None
-
-
-def _fs_type(device: loop.Device) -> str:
-    """By its magic number; ext4 is the driver for ext2 and ext3 as well."""
-    head = os.pread(device.fd, 0x10048, 0)
-    if head[0x438:0x43A] == b"\x53\xef":
-        return "ext4"
-    if head[:4] == b"XFSB":
-        return "xfs"
-    if head[0x10040:0x10048] == b"_BHRfS_M":
-        return "btrfs"
-    raise StepError("mount", "Mount", device.path, text="there is no ext2, ext3, ext4, xfs or btrfs in its image")
 
 
 def _mounted(place: str) -> list[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new image file with an empty file system in it, by the host's mkfs.ext4 and the like."""
+"""An empty file system, in a new image file or on a device, by the host's mkfs.ext4 and the like."""
 
 from __future__ import annotations
 
@@ -39,11 +39,15 @@ def make(image: str, fs_type: str, size: int) -> None:
     os.close(os.open(image, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     try:
         os.truncate(image, size)
-        argv = [f"mkfs.{fs_type}", *_TYPES[fs_type][1], image]
-        result = command.run(argv)
-        if result.rc:
-            said = (result.stderr.strip() or result.stdout.strip())[-300:]
-            raise StepError("storage", f"mkfs.{fs_type}", image, text=said or f"it ended with status {result.rc}")
+        fill(image, fs_type)
     except BaseException:
         os.unlink(image)
         raise
+
+
+def fill(device: str, fs_type: str) -> None:
+    """An empty file system in an image or on a device."""
+    result = command.run([f"mkfs.{fs_type}", *_TYPES[fs_type][1], device])
+    if result.rc:
+        said = (result.stderr.strip() or result.stdout.strip())[-300:]
+        raise StepError("storage", f"mkfs.{fs_type}", device, text=said or f"it ended with status {result.rc}")

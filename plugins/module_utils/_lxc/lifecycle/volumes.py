@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose volumes need whose: LVM and ZFS are asked, as LXC writes none of it into its lists.
+
+A snapshot in LVM that is not thin goes with its origin. A dataset can go, and those that were made from it get what they share: so in a
+container's own family, which is it and its snapshots, nothing is in the way there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Optional
+
+from ..errors import InUse
+from ..paths import Container
+from ..storage import named, naming
+from ..storage.lvm import Lvm
+from . import snapshot_list, users
+
+
+def of(one: Container) -> list[str]:
+    """The texts of `lxc.rootfs.path` of those that need the volume of this container; none where it has another kind of root."""
+    volume = named.of(snapshot_list.rootfs_path(one))
+    return volume.users() if volume is not None else []
+
+
+def family(container: Container) -> list[Container]:
+    """The container and all of its snapshots."""
+    return [container, *(entry.container for entry in snapshot_list.entries(container))]
+
+
+def can_share(snapshot: Container) -> bool:
+    """Whether a container should share the blocks of this snapshot: one in LVM that is not thin would go with it, and never grow."""
+    volume = named.of(snapshot_list.rootfs_path(snapshot))
+    return not isinstance(volume, Lvm) or volume.is_thin()
+
+
+def clones(container: Container) -> list[str]:
+    """Who else needs its volume, or that of one of its snapshots, all of which go with it: by name, as far as it is a container's."""
+    going = family(container)
+    return [users.name_of(one, container) if one else text for text, one in _users(going, container) if one not in going]
+
+
+def in_the_way(container: Container, going: Iterable[Container]) -> list[Container]:
+    """Who needs the volumes of these of its family, and does not go; InUse where it is nobody that is known."""
+    going = list(going)
+    mine = family(container)
+    found = []
+    for text, one in _users(going, container):
+        if one is None:
+            names = ", ".join(one.name for one in going)
+            raise InUse(f"The volume of {names} is used by {text}", hint="That is no container's: remove it by hand")
+        if one not in going and (one not in mine or text.startswith("lvm:")):
+            found.append(one)
+    return found
+
+
+def outside(one: Container, rootfs_path: str) -> str:
+    """As `users.outside`. A volume lies in no directory: it is another's when another config has it too, and its name is not this one's."""
+    if named.of(rootfs_path) is None:
+        return users.outside(one, rootfs_path)
+    plain, owner = rootfs_path.rpartition(":")[2], _owner(one)
+    if naming.means(naming.of(one), os.path.basename(plain)):
+        return ""
+    others = (other for other in users.all_of(owner.lxc_path) if other != one)
+    return plain if any(snapshot_list.rootfs_path(other).rpartition(":")[2] == plain for other in others) else ""
+
+
+def _owner(snapshot: Container) -> Container:
+    """Whose it is, by the place where it lies."""
+    above, last = os.path.split(snapshot.lxc_path)
+    if last == "snaps":
+        return Container(*os.path.split(above))
+    return Container(above.removesuffix("snaps"), last)
+
+
+def _users(going: Iterable[Container], container: Container) -> list[tuple[str, Optional[Container]]]:
+    """The volumes that need those of these, each with the container or snapshot that has it as its root."""
+    texts = [text for one in going for text in of(one)]
+    everybody = users.all_of(container.lxc_path) if texts else ()
+    roots = {_plain(snapshot_list.rootfs_path(one)): one for one in everybody}
+    return [(text, roots.get(_plain(text))) for text in texts]
+
+
+def _plain(text: str) -> str:
+    """LXC 1.0 writes a volume without a prefix."""
+    return text.removeprefix("lvm:").removeprefix("zfs:")
