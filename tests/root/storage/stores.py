@@ -17,6 +17,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import ino
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import snapshot_list, wholefile
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage import backends
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.storage.dir import attach
 from storage_images import Images, run
 
 SMALL = "120M"  # the least that a btrfs takes, or nearly so
@@ -86,6 +87,23 @@ class Opened:
 
     def __exit__(self, *_error: object) -> None:
         mount.discard(self._fd)
+
+
+class Shown(Opened):
+    """The same at a place of the host, for programs that ask where they are."""
+
+    def __init__(self, one: Container, place: Path) -> None:
+        super().__init__(one)
+        place.mkdir(exist_ok=True)
+        self._place = place
+        attach(self._fd, str(place))
+
+    def __enter__(self) -> Path:
+        return self._place
+
+    def __exit__(self, *_error: object) -> None:
+        mount.umount(str(self._place), libc.MNT_DETACH)
+        os.close(self._fd)
 
 
 def content(one: Container) -> dict[str, tuple[object, ...]]:
