@@ -95,6 +95,7 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        byhand,
         claim,
         clocks,
         clone,
@@ -102,7 +103,6 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
     return (
@@ -118,6 +118,7 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        byhand,
         claim,
         clocks,
         clone,
@@ -125,12 +126,12 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
 
-def lifecycle_destroy() -> tuple[object, ...]:
+def lifecycle_dependents() -> tuple[object, ...]:
     from .lifecycle import (
+        dependents,
         destroy,
         details,
         evidence,
@@ -150,10 +151,10 @@ def lifecycle_destroy() -> tuple[object, ...]:
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
     return (
+        dependents,
         destroy,
         details,
         evidence,
@@ -173,17 +174,18 @@ def lifecycle_destroy() -> tuple[object, ...]:
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
 
-def lifecycle_recovery() -> tuple[object, ...]:
+def lifecycle_partial() -> tuple[object, ...]:
     from .lifecycle import (
+        partial,
         recovery,
         rehearsal,
         replace,
         replacing,
         restore,
+        rootowner,
         snapshot,
         snapshot_list,
         source,
@@ -196,11 +198,13 @@ def lifecycle_recovery() -> tuple[object, ...]:
     )
 
     return (
+        partial,
         recovery,
         rehearsal,
         replace,
         replacing,
         restore,
+        rootowner,
         snapshot,
         snapshot_list,
         source,

@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, ledger, lock, partial, users
+from . import dependents, ledger, lock, partial, rootowner
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -88,6 +88,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         )
     if marker == "abandoned" or partial.is_empty(container):
         return None
+    rootowner.refuse_foreign_root(container)
     return _load(container, problems)
 
 
@@ -119,6 +120,6 @@ def _remove_snapshots(container: Container) -> None:
             dependents.release(snapshot, held=container)  # that of an overlay stands in the list of the one below
             if os.path.isfile(snapshot.config):
                 rootfs_path = _load(snapshot, []).rootfs_path
-                if rootfs_path and not users.outside(snapshot, rootfs_path):
+                if rootfs_path and not rootowner.outside(snapshot, rootfs_path):
                     backends.for_rootfs(rootfs_path).destroy()
         tree.remove(place)

@@ -85,6 +85,9 @@ def check(container: Container) -> None:
         raise Unsupported(
             f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
         )
+    if os.path.islink(container.directory):
+        leads = f"{container.directory} is a symbolic link to {os.readlink(container.directory)}"
+        raise Unsupported(f"Container {container.name} cannot be replaced in place: {leads}", hint="Say restore_as for a new container")
     if os.stat(container.directory).st_dev != os.stat(container.lxc_path).st_dev:
         text = f"Container {container.name} cannot be replaced in place: {container.directory} is not on the file system of its lxcpath"
         raise Unsupported(text, hint="Say restore_as for a new container")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ..errors import InUse, LxcError, StepError
 from ..paths import Container
-from . import clone, dependents, destroy, lock, partial, replace, restore, snapshot_list, users, wholefile
+from . import clone, dependents, destroy, lock, partial, replace, restore, rootowner, snapshot_list, users, wholefile
 
 
 def request(container: Container, name: str) -> clone.CloneRequest:
@@ -119,7 +119,7 @@ def request_as(snapshot: Container, target: Container) -> clone.CloneRequest:
 
 def _check_own(one: Container) -> None:
     """A snapshot that was copied by hand names another's root, which would go with it."""
-    place = users.outside(one, snapshot_list.rootfs_path(one))
+    place = rootowner.outside(one, snapshot_list.rootfs_path(one))
     if place:
         raise LxcError(f"Snapshot {one.name} has its root in {place}, outside of {one.directory}", hint="Remove it by hand")
 

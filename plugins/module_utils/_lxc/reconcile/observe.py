@@ -21,9 +21,9 @@ def observe(desired: Desired) -> Observed:
     state = settled_state(one)
     existence = _existence(one, state)
     if desired.state == "absent" and existence != "absent":
-        from ..lifecycle import dependents
+        from ..lifecycle import dependents, rootowner
 
-        dependents.refuse_link(one)
+        rootowner.refuse(one)
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
     if existence == "defined" and desired.says_storage:
