@@ -190,6 +190,7 @@ def main() -> None:
 
 def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
     """Each by its name, in order: what measures memory goes first, in a monitor that has done nothing else."""
+    import clones
     import fleet
     import stress
 
@@ -204,6 +205,8 @@ def benches(lxc_path: Path, arguments: argparse.Namespace) -> dict[str, Callable
         "freeze": lambda: fleet.bench_freeze(lxc_path, freezes),
         "stress": lambda: stress.bench_stress(lxc_path, few),
         "debian": lambda: fleet.bench_debian(lxc_path, few),
+        "clones": lambda: clones.bench_clones(lxc_path, count, few, clones.FILES if many >= FLEET else clones.FEW),
+        "many_clones": lambda: clones.bench_many_clones(lxc_path, many, rounds, tasks, peer),
         "create": lambda: fleet.bench_create(lxc_path, many, rounds, tasks, peer),
     }
 

@@ -95,6 +95,7 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        byhand,
         claim,
         clocks,
         clone,
@@ -102,7 +103,6 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
     return (
@@ -118,6 +118,7 @@ def lifecycle() -> tuple[object, ...]:
         bridge,
         bridge_dhcp,
         bridge_firewall,
+        byhand,
         claim,
         clocks,
         clone,
@@ -125,12 +126,12 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
 
-def lifecycle_destroy() -> tuple[object, ...]:
+def lifecycle_dependents() -> tuple[object, ...]:
     from .lifecycle import (
+        dependents,
         destroy,
         details,
         evidence,
@@ -150,10 +151,10 @@ def lifecycle_destroy() -> tuple[object, ...]:
         lock,
         log,
         namespaces,
-        newconfig,
     )
 
     return (
+        dependents,
         destroy,
         details,
         evidence,
@@ -173,12 +174,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         lock,
         log,
         namespaces,
-        newconfig,
     )
 
 
-def lifecycle_partial() -> tuple[object, ...]:
+def lifecycle_newconfig() -> tuple[object, ...]:
     from .lifecycle import (
+        newconfig,
         partial,
         recovery,
         rehearsal,
@@ -186,6 +187,7 @@ def lifecycle_partial() -> tuple[object, ...]:
         replacing,
         restore,
         room,
+        rootowner,
         snapshot,
         snapshot_list,
         source,
@@ -200,6 +202,7 @@ def lifecycle_partial() -> tuple[object, ...]:
     )
 
     return (
+        newconfig,
         partial,
         recovery,
         rehearsal,
@@ -207,6 +210,7 @@ def lifecycle_partial() -> tuple[object, ...]:
         replacing,
         restore,
         room,
+        rootowner,
         snapshot,
         snapshot_list,
         source,

@@ -133,6 +133,73 @@ def test_a_clone_outlives_a_source_that_was_removed_by_hand(one: paths.Container
     assert os.listdir(one.lxc_path) == []
 
 
+def test_a_clone_that_was_removed_by_hand_is_no_user_any_more(one: paths.Container) -> None:
+    """LXC goes on to refuse."""
+    second, third = clone(one, "gsecond"), clone(one, "gthird")
+    shutil.rmtree(second.directory)
+    refused(one, "used by its clones: gthird")
+    fourth = clone(one, "gfourth")
+    shutil.rmtree(third.directory)
+    destroy.destroy(fourth)
+    assert fleet.job({"name": ["gone"], "lxc_path": one.lxc_path, "state": "absent"}).predict().changed
+    destroy.destroy(one)
+    assert os.listdir(one.lxc_path) == []
+
+
+def copied_by_hand(container: paths.Container, name: str) -> paths.Container:
+    copy = paths.Container(container.lxc_path, name)
+    subprocess.run(["cp", "-a", container.directory, copy.directory], check=True)
+    return copy
+
+
+def test_a_copy_by_hand_does_not_take_the_root_of_the_first_along(one: paths.Container) -> None:
+    """Nor is that foreseen. LXC removes it."""
+    copy = copied_by_hand(one, "gcopy")
+    job = fleet.job({"name": ["gcopy"], "lxc_path": one.lxc_path, "state": "absent"})
+    before = sorted(str(path) for path in Path(one.lxc_path).rglob("*"))
+    for report in (job.predict(), job.apply()):
+        assert f"gcopy cannot be removed: its root {one.rootfs} is that of gone" in report.failed and not report.changed
+    with pytest.raises(InUse, match="is that of gone"):
+        destroy.destroy(copy)
+    assert sorted(str(path) for path in Path(one.lxc_path).rglob("*")) == before
+    Path(copy.config).write_text(Path(copy.config).read_text().replace(one.rootfs, copy.rootfs))
+    destroy.destroy(copy)
+    assert os.path.exists(f"{one.rootfs}/bin")
+    unmanaged = copied_by_hand(one, "gother")
+    with open(unmanaged.config, "a", encoding="utf-8") as file:
+        file.write("lxc.rootfs.managed = 0\n")
+    destroy.destroy(unmanaged)
+    assert os.path.exists(f"{one.rootfs}/bin")
+    destroy.destroy(one)
+
+
+@pytest.mark.parametrize("what", ["overlayfs", "a root elsewhere", "another lxcpath"])
+def test_whose_root_it_is_is_found(tmp_path: Path, what: str) -> None:
+    (tmp_path / "lxc").mkdir()
+    first = paths.container("first", str(tmp_path / "lxc"))
+    elsewhere = {"directory": str(tmp_path / "roots")} if what == "a root elsewhere" else {}
+    store = "overlayfs" if what == "overlayfs" else "dir"
+    create.create(create.CreateRequest(first, "busybox", {}, store, elsewhere, {"lxc.net.0.type": "empty"}), quiet)
+    copy = copied_by_hand(first, "copy")
+    if what == "another lxcpath":
+        (tmp_path / "other").mkdir()
+        os.rename(copy.directory, tmp_path / "other/copy")
+        copy = paths.container("copy", str(tmp_path / "other"))
+    with pytest.raises(InUse, match=r"is that of .*first"):
+        destroy.destroy(copy)
+    shutil.rmtree(copy.directory)
+    destroy.destroy(first)
+    assert os.listdir(first.lxc_path) == [] and not os.path.exists(tmp_path / "roots")
+
+
+def test_a_container_that_was_moved_by_hand_goes(one: paths.Container) -> None:
+    """Its root is spelled as where it was, and nobody else is there."""
+    moved = paths.Container(one.lxc_path, "gmoved")
+    os.rename(one.directory, moved.directory)
+    destroy.destroy(moved)
+    assert os.listdir(one.lxc_path) == []
+
+
 def hooked(container: paths.Container, hook: str) -> None:
     with open(container.config, "a", encoding="utf-8") as file:
         file.write(f"lxc.hook.destroy = {hook}\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,65 @@ def test_overlays_over_a_root_stand_against_its_restoration(lxc_path: Path) -> N
         nothing_left(left)
         destroy.destroy(left, delete_snapshots=True)
     assert os.listdir(lxc_path) == []
+
+
+def test_a_user_behind_a_link_stands_against_it_too(lxc_path: Path, tmp_path: Path) -> None:
+    """Its directory lies elsewhere. Another name of the container itself is no user."""
+    one = make(lxc_path, "web")
+    task(one)
+    over = make(lxc_path, "over", "overlayfs", lower=one)
+    Path(one.directory, "lxc_snapshots").unlink()
+    os.rename(over.directory, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", over.directory)
+    os.symlink(one.directory, lxc_path / "alias")
+    whole = tree(over)
+    for act in (check, task):
+        with pytest.raises(InUse, match="its files are used by over"):
+            act(one, state="restored", snapshot="snap0")
+    with pytest.raises(LxcError, match=r"over is a symbolic link to .*/elsewhere"):
+        task(one, state="restored", snapshot="snap0", force=True)
+    assert tree(over) == whole and os.path.islink(over.directory)
+
+
+def test_a_container_behind_a_link_is_not_put_in_its_place(one: Container, tmp_path: Path) -> None:
+    task(one)
+    os.rename(one.directory, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", one.directory)
+    before = everything(str(tmp_path / "elsewhere"))
+    for act in (check, task):
+        with pytest.raises(LxcError, match=r"web cannot be replaced in place: .*/web is a symbolic link to .*/elsewhere") as caught:
+            act(one, state="restored", snapshot="snap0")
+        assert "restore_as" in caught.value.hint
+    assert os.path.islink(one.directory) and everything(str(tmp_path / "elsewhere")) == before
+    assert task(one, state="restored", snapshot="snap0", restore_as="other").changed
+
+
+def test_users_that_were_removed_by_hand_are_none(lxc_path: Path) -> None:
+    """A clone, and the snapshot of a clone."""
+    one = make(lxc_path, "web")
+    task(one)
+    over = make(lxc_path, "over", "overlayfs", lower=one)
+    task(over, snapshot="kept")
+    assert Path(one.directory, "lxc_snapshots").read_text().count("\n") == 4
+    with pytest.raises(InUse, match=r"used by over, .*over/snaps/kept"):
+        task(one, state="restored", snapshot="snap0")
+    shutil.rmtree(over.directory)
+    assert check(one, state="restored", snapshot="snap0").changed
+    task(one, state="restored", snapshot="snap0")
+    make(lxc_path, "again", "overlayfs", lower=snap(one, "snap0"))
+    shutil.rmtree(lxc_path / "again")
+    task(one, state="absent", all=True)
+    destroy.destroy(one)
+    assert os.listdir(lxc_path) == []
+
+
+def test_a_user_on_a_disk_that_is_not_mounted_stays_one(lxc_path: Path, tmp_path: Path) -> None:
+    one = make(lxc_path, "web")
+    task(one)
+    (tmp_path / "disk").mkdir()
+    Path(one.directory, "lxc_snapshots").write_text(f"{tmp_path}/disk\nover\n{tmp_path}/gone/lxc\nother\n")
+    with pytest.raises(InUse, match=r"used by .*/disk/over, .*/gone/lxc/other"):
+        task(one, state="restored", snapshot="snap0")
 
 
 def test_an_overlay_with_clones_goes_back(lxc_path: Path) -> None:

@@ -329,6 +329,8 @@ def test_destroy_refuses_dependents_and_snapshots_by_name(container: paths.Conta
     create.create(request(container, fstree), quiet)
     users = Path(container.directory, "lxc_snapshots")
     users.write_text(f"{container.lxc_path}\nclone1\n{container.lxc_path}\nclone2\n")
+    for clone in ("clone1", "clone2"):
+        Path(container.lxc_path, clone).mkdir()
     with pytest.raises(InUse, match="clone1, clone2"):
         destroy.destroy(container)
     users.unlink()

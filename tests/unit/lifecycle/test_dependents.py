@@ -120,3 +120,16 @@ def test_a_list_is_changed_only_under_its_lock(tmp_path: Path) -> None:
         (tmp_path / "one/lxc_rdepends").write_text(f"{tmp_path}\nbase\n")
         dependents.release(one, held=base)
         assert dependents.of(base) == []
+
+
+def test_who_was_removed_by_hand_is_no_user(tmp_path: Path) -> None:
+    """Nor is the snapshot of one, in either place. Of a disk that is not mounted nobody knows."""
+    lxc_path = tmp_path / "lxc"
+    (tmp_path / "disk").mkdir()
+    gone = [f"{lxc_path}\ngone", f"{lxc_path}/gone/snaps\nsnap0", f"{lxc_path}snaps/gone\nsnap0"]
+    base = make(lxc_path, "base", users="\n".join([*gone, f"{tmp_path}/disk\nhere", f"{tmp_path}/away/lxc\nthere"]) + "\n")
+    assert dependents.of(base) == [f"{tmp_path}/disk/here", f"{tmp_path}/away/lxc/there"] and dependents.count(base) == 2
+    one = make(lxc_path, "one")
+    (lxc_path / "base/config").touch()
+    dependents.add(one, [base])
+    assert (lxc_path / "base/lxc_snapshots").read_text() == f"{tmp_path}/disk\nhere\n{tmp_path}/away/lxc\nthere\n{lxc_path}\none\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import dependents, replace, users
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import InUse
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import dependents, replace, rootowner, users
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 
 
@@ -40,6 +41,7 @@ def test_users_of_a_snapshot(tmp_path: Path) -> None:
     (tmp_path / "broken/config").write_text("lxc.nonsense\n")
     everybody = users.scan(str(tmp_path))
     assert set(users.of_snapshot(snap, one, everybody)) == {over, deep, old, by_link}
+    make(tmp_path, "listed", "")
     (Path(snap.directory) / "lxc_snapshots").write_text(f"{tmp_path}\nlisted\n{tmp_path}\nweb\n")
     assert users.of_snapshot(snap, one, everybody)[-1] == Container(str(tmp_path), "listed")
     assert one not in users.of_snapshot(snap, one, everybody)
@@ -78,9 +80,35 @@ def test_lists_change_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_users_of_its_snapshots_are_users_of_a_container(tmp_path: Path) -> None:
-    one = make(tmp_path, "web", "dir:/x")
+    one, _other = make(tmp_path, "web", "dir:/x"), make(tmp_path, "other", "")
     snap = make(tmp_path / "web/snaps", "snap0", "dir:/y")
     Path(snap.directory, "lxc_snapshots").write_text(f"{tmp_path}\nother\n{tmp_path}\nweb\n{tmp_path}/web/snaps\nsnap1\n")
     assert dependents.of(one) == ["other"]
     Path(one.directory, "lxc_snapshots").write_text(f"{tmp_path}/web/snaps\nsnap0\n{tmp_path}snaps/web\nsnap3\n")
+    Path(f"{tmp_path}snaps/web/snap3").mkdir(parents=True)
     assert dependents.of(one) == ["other"] and dependents.count(one) == 2
+
+
+def test_who_lies_behind_a_link_is_looked_at_once(tmp_path: Path) -> None:
+    one = make(tmp_path / "lxc", "web", f"dir:{tmp_path}/lxc/web/rootfs")
+    make(tmp_path / "far", "over", f"overlay:{tmp_path}/lxc/web/rootfs:{tmp_path}/far/over/overlay/delta")
+    for name in ("over", "over2"):
+        (tmp_path / "lxc" / name).symlink_to(tmp_path / "far/over")
+    (tmp_path / "lxc/alias").symlink_to("web")
+    (tmp_path / "lxc/dangling").symlink_to("nowhere")
+    (tmp_path / "lxc/loop").symlink_to("loop")
+    assert [user.container.name for user in users.scan(str(tmp_path / "lxc"))] == ["web", "over"]
+    assert users.of_places([f"{one.directory}/rootfs"], users.scan(one.lxc_path))[1:] == [Container(one.lxc_path, "over")]
+
+
+def test_a_root_that_is_anothers(tmp_path: Path) -> None:
+    first = make(tmp_path, "first", "zfs:pool/first")
+    rootowner.refuse_foreign_root(first)
+    with pytest.raises(InUse, match="copy cannot be removed: its root zfs:pool/first is that of first"):
+        rootowner.refuse_foreign_root(make(tmp_path, "copy", "zfs:pool/first"))
+    rootowner.refuse_foreign_root(make(tmp_path, "odd", "lvm:/dev/vg/of-another-name"))
+    rootowner.refuse_foreign_root(make(tmp_path, "none", ""))
+    rootowner.refuse_foreign_root(Container(str(tmp_path), "gone"))
+    inner = make(tmp_path / "first/snaps", "snap0", f"dir:{tmp_path}/first/snaps/snap0/rootfs")
+    with pytest.raises(InUse, match=f"is that of {inner.directory}"):
+        rootowner.refuse_foreign_root(make(tmp_path, "of-a-snapshot", f"dir:{tmp_path}/first/snaps/snap0/rootfs"))

@@ -40,7 +40,7 @@ def of(container: Container) -> list[str]:
 def count(container: Container) -> int:
     """How many the list of its own files has, by name or as a number."""
     lines = _lines(_counter(container))
-    return max(int(lines[0]), 0) if _is_number(lines) else len(_pairs(lines))
+    return max(int(lines[0]), 0) if _is_number(lines) else len(_there(lines))
 
 
 def is_snapshot(one: Container, container: Container) -> bool:
@@ -52,7 +52,7 @@ def listed(container: Container) -> list[Container]:
     lines = _lines(_counter(container))
     if _is_number(lines):
         return [Container(container.lxc_path, name) for name in _searched(container)] if count(container) else []
-    return _pairs(lines)
+    return _there(lines)
 
 
 def snapshots(container: Container) -> list[str]:
@@ -63,11 +63,11 @@ def snapshots(container: Container) -> list[str]:
     return sorted(found)
 
 
-def directories(place: str) -> list[str]:
-    """The names of the directories in a place, without links to some; none where the place is not there."""
+def directories(place: str, links: bool = False) -> list[str]:
+    """The names of the directories in a place without links to some, or those of the links; none where the place is not there."""
     try:
         with os.scandir(place) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(entry.name for entry in entries if (entry.is_symlink() if links else entry.is_dir(follow_symlinks=False)))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -132,9 +132,9 @@ def _held(source: Container, container: Container, timeout: float) -> Iterator[N
 
 def _append(source: Container, container: Container) -> None:
     lines = _lines(_counter(source))
-    pairs = [] if _is_number(lines) else lines
-    if container not in _pairs(pairs):
-        _write(_counter(source), [*pairs, *container])
+    users = [] if _is_number(lines) else _there(lines)
+    if container not in users:
+        _write(_counter(source), [line for one in [*users, container] for line in one])
 
 
 def release(container: Container, held: Optional[Container] = None) -> None:
@@ -155,7 +155,7 @@ def _strike(source: Container, container: Container) -> None:
     if _is_number(lines):
         left = [str(int(lines[0]) - 1)] if int(lines[0]) > 1 else []
     else:
-        kept = [one for one in _pairs(lines) if one != container]
+        kept = [one for one in _there(lines) if one != container]
         left = [line for one in kept for line in one]
     _write(_counter(source), left)
 
@@ -206,6 +206,12 @@ def _is_number(lines: list[str]) -> bool:
 
 def _pairs(lines: list[str]) -> list[Container]:
     return [Container(os.path.normpath(path), name) for path, name in zip(lines[::2], lines[1::2])]
+
+
+def _there(lines: list[str]) -> list[Container]:
+    from .byhand import is_gone
+
+    return [one for one in _pairs(lines) if not is_gone(one)]
 
 
 def _lines(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from ..paths import Container
 from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
-from . import dependents, intent, ledger, lock, partial, volumes
+from . import dependents, intent, ledger, lock, partial, rootowner, volumes
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -88,6 +88,7 @@ def _checked(container: Container, delete_snapshots: bool, problems: list[Config
         )
     if marker == "abandoned" or partial.is_empty(container):
         return None
+    rootowner.refuse_foreign_root(container)
     return _load(container, problems)
 
 

@@ -78,6 +78,9 @@ def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
     check_stopped(container)
     root = _root(container, container)
+    if os.path.islink(container.directory):
+        leads = f"{container.directory} is a symbolic link to {os.readlink(container.directory)}"
+        raise Unsupported(f"Container {container.name} cannot be replaced in place: {leads}", hint="Say restore_as for a new container")
     if os.stat(container.directory).st_dev != os.stat(container.lxc_path).st_dev:
         text = f"Container {container.name} cannot be replaced in place: {container.directory} is not on the file system of its lxcpath"
         raise Unsupported(text, hint="Say restore_as for a new container")

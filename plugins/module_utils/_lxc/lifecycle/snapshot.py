@@ -37,7 +37,12 @@ def create(container: Container, name: str, comment: str, log: clone.Log, timeou
         check(container, said)
         wanted = request(container, said)
         os.makedirs(wanted.target.lxc_path, 0o755, exist_ok=True)
-        warnings = clone.clone(wanted, log, timeout, lambda: _sign(wanted.target, comment))
+        try:
+            warnings = clone.clone(wanted, log, timeout, lambda: _sign(wanted.target, comment))
+        except BaseException:
+            with contextlib.suppress(OSError):  # others are in it
+                os.rmdir(wanted.target.lxc_path)
+            raise
     return said, warnings
 
 

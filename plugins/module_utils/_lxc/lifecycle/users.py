@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..paths import Container
-from ..storage import backends
 from . import dependents, snapshot_list
 
 
@@ -26,21 +25,13 @@ class User(NamedTuple):
 
 def scan(lxc_path: str) -> list[User]:
     """Every container of an lxcpath and every snapshot of each, those without a root left out."""
-    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in all_of(lxc_path)]
+    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in everyone(lxc_path)]
     return [user for user in found if user.places]
 
 
 def places_of(rootfs_path: str) -> tuple[str, ...]:
     """The paths in a text of `lxc.rootfs.path`, whatever the backend."""
     return tuple(os.path.normpath(word) for word in rootfs_path.split(":") if word.startswith("/"))
-
-
-def outside(one: Container, rootfs_path: str) -> str:
-    """The place of a snapshot's own root that is not in its directory, "" for one that is. It was copied by hand, and names another's."""
-    if backends.kind_of(rootfs_path) not in ("dir", "overlayfs", "aufs", "btrfs", "loop"):
-        return ""
-    home = os.path.realpath(one.directory)
-    return next((place for place in places_of(rootfs_path)[-1:] if not _is_within(os.path.realpath(os.path.dirname(place)), home)), "")
 
 
 def of_places(places: Iterable[str], everybody: Iterable[User]) -> list[Container]:
@@ -50,10 +41,10 @@ def of_places(places: Iterable[str], everybody: Iterable[User]) -> list[Containe
 
 
 def _meets(place: str, wanted: set[str]) -> bool:
-    return any(_is_within(spelling, other) for spelling in (place, os.path.realpath(place)) for other in wanted)
+    return any(is_within(spelling, other) for spelling in (place, os.path.realpath(place)) for other in wanted)
 
 
-def _is_within(place: str, directory: str) -> bool:
+def is_within(place: str, directory: str) -> bool:
     return place == directory or place.startswith(directory + "/")
 
 
@@ -74,9 +65,13 @@ def name_of(user: Container, beside: Container) -> str:
     return user.name if user.lxc_path == beside.lxc_path else user.directory
 
 
-def all_of(lxc_path: str) -> Iterator[Container]:
-    """Every container of an lxcpath and every snapshot of each."""
-    names = dependents.directories(lxc_path)
+def everyone(lxc_path: str) -> Iterator[Container]:
+    """Every container of an lxcpath, behind a link too, and every snapshot of each."""
+    names, links = dependents.directories(lxc_path), dependents.directories(lxc_path, links=True)
+    if links:
+        from .byhand import linked
+
+        names += linked(lxc_path, links)
     for name in names:
         one = Container(lxc_path, name)
         if os.path.lexists(one.config):

@@ -17,7 +17,7 @@ from ..errors import InUse
 from ..paths import Container
 from ..storage import named, naming
 from ..storage.lvm import Lvm
-from . import snapshot_list, users
+from . import rootowner, snapshot_list, users
 
 
 def of(one: Container) -> list[str]:
@@ -58,13 +58,13 @@ def in_the_way(container: Container, going: Iterable[Container]) -> list[Contain
 
 
 def outside(one: Container, rootfs_path: str) -> str:
-    """As `users.outside`. A volume lies in no directory: it is another's when another config has it too, and its name is not this one's."""
+    """As `rootowner.outside`. A volume lies in no directory: it is another's when another config has it too, and its name is not this one's."""
     if named.of(rootfs_path) is None:
-        return users.outside(one, rootfs_path)
+        return rootowner.outside(one, rootfs_path)
     plain, owner = rootfs_path.rpartition(":")[2], _owner(one)
     if naming.means(naming.of(one), os.path.basename(plain)):
         return ""
-    others = (other for other in users.all_of(owner.lxc_path) if other != one)
+    others = (other for other in users.everyone(owner.lxc_path) if other != one)
     return plain if any(snapshot_list.rootfs_path(other).rpartition(":")[2] == plain for other in others) else ""
 
 
@@ -79,7 +79,7 @@ def _owner(snapshot: Container) -> Container:
 def _users(going: Iterable[Container], container: Container) -> list[tuple[str, Optional[Container]]]:
     """The volumes that need those of these, each with the container or snapshot that has it as its root."""
     texts = [text for one in going for text in of(one)]
-    everybody = users.all_of(container.lxc_path) if texts else ()
+    everybody = users.everyone(container.lxc_path) if texts else ()
     roots = {_plain(snapshot_list.rootfs_path(one)): one for one in everybody}
     return [(text, roots.get(_plain(text))) for text in texts]
 

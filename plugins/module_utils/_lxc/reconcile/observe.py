@@ -21,9 +21,9 @@ def observe(desired: Desired) -> Observed:
     state = settled_state(one)
     existence = _existence(one, state)
     if desired.state == "absent" and existence != "absent":
-        from ..lifecycle import dependents, volumes
+        from ..lifecycle import dependents, rootowner, volumes
 
-        dependents.refuse_link(one)
+        rootowner.refuse(one)
         clones = dependents.of(one) or volumes.clones(one)
         return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(clones))
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
