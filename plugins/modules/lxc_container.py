@@ -60,6 +60,18 @@ options:
       frozen: It exists and is frozen. A stopped one is started first.
       present: It exists. Whether it runs is not changed.
       absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
+  new_name:
+    description:
+      - The name that the container gets. Everything else that the task says is about the container under its new name.
+      - Its directory moves, and its config, the config and lists of its clones, its log, the host name in its root filesystem and
+        C(lxc.uts.name) follow. MAC addresses, and the machine's id, stay. Its snapshots go along, with the host name in their config; the
+        files in them are as they were when they were made.
+      - When there is no container of the old name and one of the new name is there, nothing is left to do. When both are there, it is an
+        error. When neither is, the new one is made where O(template) or O(clone_from) says from what.
+      - It is stopped for that with O(state=stopped) and O(state=restarted). With any other state one that runs is an error, and so is a
+        clone that runs with its files.
+      - With several names it must have C(%n) in it, which becomes the old name.
+    type: str
   template:
     description:
       - What a container that does not exist is made from. One that exists stays as it is. When its config says that it was made from
@@ -465,6 +477,12 @@ EXAMPLES = r"""
     clone_from: web
     clone_snapshot: true
 
+- name: Another name; stopped for that, and started again
+  hostkit.lxc.lxc_container:
+    name: web-try
+    new_name: web4
+    state: restarted
+
 - name: Shut it down, with half a minute for that
   hostkit.lxc.lxc_container:
     name: web
@@ -641,6 +659,7 @@ def argument_spec() -> dict[str, Any]:
         "seccomp_profile",
         "selinux_context",
         "clone_name",
+        "new_name",
         "clone_from",
         "container_command",
     )

@@ -181,6 +181,9 @@ def lifecycle_recovery() -> tuple[object, ...]:
     from .lifecycle import (
         recovery,
         rehearsal,
+        rename,
+        renamed,
+        renaming,
         replace,
         replacing,
         restore,
@@ -198,6 +201,9 @@ def lifecycle_recovery() -> tuple[object, ...]:
     return (
         recovery,
         rehearsal,
+        rename,
+        renamed,
+        renaming,
         replace,
         replacing,
         restore,
@@ -275,12 +281,16 @@ def network() -> tuple[object, ...]:
 
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
+        asked,
+        beside,
+        besides,
         bridge,
         checks,
         cloning,
         command,
         conditions,
         container,
+        course,
         desired,
         drift,
         effects,
@@ -291,19 +301,19 @@ def reconcile() -> tuple[object, ...]:
         moves,
         observe,
         observe_config,
-        options,
-        origin,
-        parameters,
-        passing,
     )
 
     return (
+        asked,
+        beside,
+        besides,
         bridge,
         checks,
         cloning,
         command,
         conditions,
         container,
+        course,
         desired,
         drift,
         effects,
@@ -314,19 +324,20 @@ def reconcile() -> tuple[object, ...]:
         moves,
         observe,
         observe_config,
+    )
+
+
+def reconcile_options() -> tuple[object, ...]:
+    from .reconcile import (
         options,
         origin,
         parameters,
         passing,
-    )
-
-
-def reconcile_place() -> tuple[object, ...]:
-    from .reconcile import (
         place,
         plan,
         reconciliation,
         removal,
+        renaming,
         settled,
         shortage,
         snapshot,
@@ -338,7 +349,26 @@ def reconcile_place() -> tuple[object, ...]:
         work,
     )
 
-    return place, plan, reconciliation, removal, settled, shortage, snapshot, snapshot_facts, snapshot_plan, task, verbs, wait, work
+    return (
+        options,
+        origin,
+        parameters,
+        passing,
+        place,
+        plan,
+        reconciliation,
+        removal,
+        renaming,
+        settled,
+        shortage,
+        snapshot,
+        snapshot_facts,
+        snapshot_plan,
+        task,
+        verbs,
+        wait,
+        work,
+    )
 
 
 def rootfs() -> tuple[object, ...]:

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a replacement that was killed has left is brought to its end, before anything else is done to the container."""
+"""What a replacement or a renaming that was killed has left is brought to its end, before anything else is done to the container."""
 
 from __future__ import annotations
+
+import os
 
 from ..paths import Container
 from . import replacing
@@ -11,6 +13,10 @@ from . import replacing
 
 def bring_to_end(container: Container, what: str) -> None:
     """What somebody who was killed has left, as far as there is any; who is still at it is waited for, in order to do `what`."""
+    if os.path.islink(container.directory) or os.path.lexists(f"{container.directory}/{replacing.RENAMING}"):
+        from . import rename
+
+        rename.bring_to_end(container, what)
     if replacing.is_unfinished(container):
         from . import replace
 

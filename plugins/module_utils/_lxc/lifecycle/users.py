@@ -26,7 +26,7 @@ class User(NamedTuple):
 
 def scan(lxc_path: str) -> list[User]:
     """Every container of an lxcpath and every snapshot of each, those without a root left out."""
-    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in _all(lxc_path)]
+    found = [User(one, places_of(snapshot_list.rootfs_path(one))) for one in everybody(lxc_path)]
     return [user for user in found if user.places]
 
 
@@ -74,17 +74,18 @@ def name_of(user: Container, beside: Container) -> str:
     return user.name if user.lxc_path == beside.lxc_path else user.directory
 
 
-def _all(lxc_path: str) -> Iterator[Container]:
+def everybody(lxc_path: str) -> Iterator[Container]:
+    """Every container of an lxcpath, and every snapshot of each."""
     names = dependents.directories(lxc_path)
     for name in names:
         one = Container(lxc_path, name)
         if os.path.lexists(one.config):
             yield one
-        yield from _snapshots(one)
+        yield from snapshots(one)
     for name in set(dependents.directories(f"{lxc_path}snaps")) - set(names):
-        yield from _snapshots(Container(lxc_path, name))
+        yield from snapshots(Container(lxc_path, name))
 
 
-def _snapshots(one: Container) -> Iterator[Container]:
+def snapshots(one: Container) -> Iterator[Container]:
     """Half-made ones may have files already; what has none has no config."""
     yield from (entry.container for entry in snapshot_list.entries(one) if os.path.isfile(entry.container.config))

@@ -8,12 +8,21 @@ The table of all states stands in docs/states.md, and tests/unit/reconcile/test_
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .course import RUN, Plan
 from .desired import Desired, Observed
-from .verbs import RUN, Plan, Verbs
+
+if TYPE_CHECKING:
+    from .verbs import Verbs
 
 
 def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     """The changes, in the order in which they are made. Raises what stands against them."""
+    if observed.former is not None:
+        from .renaming import plan_renaming
+
+        return plan_renaming(desired, observed, verbs, plan)
     if desired.state == "absent":
         from .removal import plan_removal
 

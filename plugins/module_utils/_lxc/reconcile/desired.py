@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..paths import Container
+
+if TYPE_CHECKING:
+    from .besides import Besides
 
 STATES = ("started", "stopped", "restarted", "frozen", "present", "absent")
 STOP_TIMEOUT = 60.0
@@ -41,6 +44,7 @@ class Desired(NamedTuple):
     delete_snapshots: bool = False
     log_file: str = ""
     log_level: str = ""
+    besides: Besides | None = None
 
     @property
     def says_config(self) -> bool:
@@ -67,3 +71,4 @@ class Observed(NamedTuple):
     template: str = ""
     rootfs: str | None = None  # not asked
     size: int | None = None
+    former: Observed | None = None  # None: it has the new name by now. One whose renaming was cut off is "renaming"

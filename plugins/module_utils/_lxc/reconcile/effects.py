@@ -17,6 +17,7 @@ from .verbs import Outcome
 if TYPE_CHECKING:
     from ..lifecycle.clone import CloneRequest
     from ..lifecycle.create import CreateRequest
+    from .besides import Besides
 
 LOCK_TIMEOUT = 30.0
 
@@ -44,6 +45,17 @@ class Effects:
         from ..lifecycle import create
 
         return create.foresee(_request(desired))
+
+    def foresee_renaming(self, desired: Desired) -> str:
+        from ..lifecycle import rename
+
+        return rename.foresee(_besides(desired).former or desired.container, desired.container)
+
+    def rename(self, desired: Desired) -> Outcome:
+        from ..lifecycle import rename
+
+        was_done, warnings = rename.rename(_besides(desired).former or desired.container, desired.container)
+        return Outcome(warnings, was_so=not was_done)
 
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
@@ -126,6 +138,12 @@ class Effects:
         from ..lifecycle import freeze
 
         return Outcome(was_so=not freeze.thaw(desired.container, desired.wait_timeout))
+
+
+def _besides(desired: Desired) -> Besides:
+    from .besides import Besides
+
+    return desired.besides or Besides()
 
 
 def _how(how: str, signal: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LxcError
 from ..lifecycle import info
@@ -24,7 +24,9 @@ from .parameters import desired
 from .place import lxc_path_of
 from .plan import Report
 from .task import Task
-from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .verbs import Verbs
 
 
 class Fleet:
@@ -43,7 +45,8 @@ class Fleet:
 
     def apply(self) -> Report:
         for task in self._tasks:
-            if not os.path.lexists(task.desired.container.directory):  # perhaps while it is put in another's place
+            place = task.desired.container.directory
+            if not os.path.isdir(place) or os.path.islink(place):  # perhaps while it is put in another's place
                 from ..lifecycle import recovery
 
                 task.attempt(lambda lost: recovery.bring_to_end(lost.desired.container, "bring it back to its place"))
@@ -60,6 +63,7 @@ class Fleet:
 
     def _plan_one(self, task: Task) -> None:
         task.observed = observe(task.desired)
+        task.standing = (task.observed.former and task.desired.besides and task.desired.besides.former) or task.standing
         task.plan = container.plan(task.desired, task.observed, self._verbs)
         made_from, asked = task.observed.template, task.desired.template
         if made_from and asked and made_from != f"hostkit.lxc {asked}":
@@ -68,7 +72,7 @@ class Fleet:
             task.warnings += filter(None, [other_template(made_from, asked)])
 
     def _report(self, predicted: bool) -> Report:
-        containers = [task.desired.container for task in self._tasks]
+        containers = [task.standing for task in self._tasks]
         entries = [_entry(task, predicted, asker) for task, asker in zip(self._tasks, query.askers(containers, info.QUESTIONS))]
         failed = [task for task in self._tasks if task.error]
         result: dict[str, object] = {"containers": entries}
@@ -117,7 +121,7 @@ def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:
 
 def _facts(task: Task, asker: Ask) -> dict[str, object]:
     try:
-        return info.summary(task.desired.container, asker)
+        return info.summary(task.standing, asker)
     except (LxcError, OSError) as error:  # facts are an extra: what was done has been done
         task.warnings.append(f"Its facts could not be read: {error}")
         return {"name": task.name, "state": task.observed.state}

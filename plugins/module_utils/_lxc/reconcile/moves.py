@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import BadValue
+from .course import RUN, Plan
 from .desired import Desired, Observed
 from .plan import Change
-from .verbs import RUN, Plan, Verbs
+from .verbs import Verbs
 
 _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
 
@@ -20,7 +21,7 @@ def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     if desired.template is None and desired.clone is None:
         from .missing import missing
 
-        raise missing(desired.container, observed.existence)
+        raise missing(desired.container, observed.existence, desired.besides and desired.besides.former)
     anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
     words = f"{_making(desired)}{anew}"
     config = verbs.foresee(desired)

@@ -17,19 +17,22 @@ _SETTLE = 30.0
 
 def observe(desired: Desired) -> Observed:
     """Read what this task needs to know, and no more."""
+    if desired.besides is not None:
+        from .beside import look
+
+        return look(desired, desired.besides, observe)
     one = desired.container
     state = settled_state(one)
     existence = _existence(one, state)
     if desired.state == "absent" and existence != "absent":
-        from ..lifecycle import dependents
+        from .passing import leaving
 
-        dependents.refuse_link(one)
-        return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(dependents.of(one)))
+        return leaving(one, existence, state)
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
     if existence == "defined" and desired.says_storage:
         from .origin import storage
 
-        observed = storage(desired, observed)
+        observed = storage(desired, observed, one)
     if existence != "defined" or not desired.says_config:
         return observed
     from .observe_config import read_config, running_items

@@ -25,9 +25,9 @@ def rootfs_path(one: Container) -> str:
     return parser.load(one.config, []).rootfs_path
 
 
-def storage(desired: Desired, observed: Observed) -> Observed:
-    """With where its root is, and how many bytes that may hold if the task says a size."""
-    rootfs = rootfs_path(desired.container)
+def storage(desired: Desired, observed: Observed, one: Container) -> Observed:
+    """With where the root of this one is, and how many bytes that may hold if the task says a size."""
+    rootfs = rootfs_path(one)
     return observed._replace(rootfs=rootfs, size=_size(rootfs) if rootfs and "size" in desired.backing_options else None)
 
 

@@ -9,12 +9,15 @@ A no is no answer, but the order to look closer: of what is here in another form
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config import keys, parser
 from ..errors import ConfigError
+from .course import Plan
 from .desired import Desired, Observed
-from .verbs import Plan, Verbs
+
+if TYPE_CHECKING:
+    from .verbs import Verbs
 
 
 class Own(NamedTuple):

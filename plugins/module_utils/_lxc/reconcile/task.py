@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import LxcError, StepError
+from .course import Plan
 from .desired import Desired, Observed
 from .plan import Change
-from .verbs import Plan
 
 
 class Task:
@@ -18,6 +18,7 @@ class Task:
 
     def __init__(self, desired: Desired) -> None:
         self.desired = desired
+        self.standing = desired.container  # as it is called now
         self.observed = Observed("absent")
         self.plan = Plan()
         self.done: list[Change] = []
@@ -27,7 +28,8 @@ class Task:
 
     @property
     def name(self) -> str:
-        return self.desired.container.name
+        """As the task says it."""
+        return ((self.desired.besides and self.desired.besides.former) or self.desired.container).name
 
     def attempt(self, act: Callable[[Task], None]) -> None:
         """Do it unless something failed before; keep the failure."""

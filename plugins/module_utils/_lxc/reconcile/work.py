@@ -61,6 +61,8 @@ def _do(task: Task, changes: Sequence[Change]) -> None:
 
 def note(task: Task, change: Change, outcome: Outcome) -> None:
     """It is so now, by this task or by somebody else."""
+    if change.field == "name":
+        task.standing = task.desired.container
     if not outcome.was_so:
         task.done.append(change)
         task.actions.append(f"{change.describe} ({outcome.how})" if outcome.how else change.describe)
@@ -130,7 +132,7 @@ def diffs(tasks: Sequence[Task], predicted: bool) -> list[Diff]:
 
 
 def _writes_config(change: Change) -> bool:
-    return change.field.startswith("config") or (change.field, change.after) == ("existence", "defined")
+    return change.field.startswith(("config", "name")) or (change.field, change.after) == ("existence", "defined")
 
 
 def failure(failed: Sequence[Task], count: int) -> str:

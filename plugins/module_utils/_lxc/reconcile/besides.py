@@ -1,0 +1,16 @@
+# Copyright: (c) 2026, hostkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What few tasks say of a container, apart from what all do: nothing of it is loaded for the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..paths import Container
+
+
+class Besides(NamedTuple):
+    """`former` is the one that gets the task's name."""
+
+    former: Container | None = None
