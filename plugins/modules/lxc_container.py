@@ -107,6 +107,20 @@ options:
         then on.
       - When it is not given, everything is copied.
     type: bool
+  ephemeral:
+    description:
+      - Whether the container is gone once it has stopped, however that came about, as with C(lxc-copy -e). It is C(lxc.ephemeral) in the
+        config. A restart from within keeps it.
+      - It needs O(clone_from), of which it is a snapshot, unless O(clone_snapshot=false) says otherwise.
+      - What is left of one after the host went down is removed by the next task that is about it.
+      - With O(state=stopped) one that is not there is as it should be. With O(state=restarted) it is an error, as is the restart of any
+        container that is ephemeral.
+    type: bool
+  ephemeral_tmpfs:
+    description:
+      - Whether what an O(ephemeral) container changes is kept in memory. It needs a clone that is an overlay, as one of a V(dir) and of an
+        V(overlayfs) is. A restart from within loses it, too.
+    type: bool
   backing_store:
     description:
       - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
@@ -477,6 +491,13 @@ EXAMPLES = r"""
     clone_from: web
     clone_snapshot: true
 
+- name: One to try something on that is gone once it is stopped, and that writes to no disk
+  hostkit.lxc.lxc_container:
+    name: web-once
+    clone_from: web
+    ephemeral: true
+    ephemeral_tmpfs: true
+
 - name: Another name; stopped for that, and started again
   hostkit.lxc.lxc_container:
     name: web-try
@@ -625,6 +646,7 @@ _STORAGE: dict[str, Any] = {
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }
+_ORIGIN: dict[str, Any] = {word: {"type": "bool"} for word in ("clone_snapshot", "ephemeral", "ephemeral_tmpfs")}
 
 
 def argument_spec() -> dict[str, Any]:
@@ -667,7 +689,7 @@ def argument_spec() -> dict[str, Any]:
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
         "template_options": {"type": "raw"},
-        "clone_snapshot": {"type": "bool"},
+        **_ORIGIN,
         **_STORAGE,
         "config": {"type": "raw"},
         "container_config": {"type": "list", "elements": "str"},

@@ -133,6 +133,7 @@ def lifecycle_destroy() -> tuple[object, ...]:
     from .lifecycle import (
         destroy,
         details,
+        ephemeral,
         evidence,
         exchange,
         fifo,
@@ -150,12 +151,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
     return (
         destroy,
         details,
+        ephemeral,
         evidence,
         exchange,
         fifo,
@@ -173,12 +174,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         log,
         namespaces,
         newconfig,
-        partial,
     )
 
 
-def lifecycle_recovery() -> tuple[object, ...]:
+def lifecycle_partial() -> tuple[object, ...]:
     from .lifecycle import (
+        partial,
         recovery,
         rehearsal,
         rename,
@@ -199,6 +200,7 @@ def lifecycle_recovery() -> tuple[object, ...]:
     )
 
     return (
+        partial,
         recovery,
         rehearsal,
         rename,

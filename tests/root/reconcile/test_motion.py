@@ -14,76 +14,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cloned
+import motions
 import pytest
 import snapshots
 import stock
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.config import parser
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import mountinfo, rename
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import rename
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import renaming
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import fleet, snapshot
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import snapshot
+from motions import apply, fails, job, left, ritual, text
 
 SOAK = os.environ.get("HOSTKIT_SOAK") == "1"
 ROUNDS = 20 if SOAK else 4
 FORK = multiprocessing.get_context("fork")
-
-
-def job(lxc_path: Path, name: str = "old", **options: Any) -> Any:
-    return fleet.job({"name": [name], "lxc_path": str(lxc_path), "stop_timeout": 0, **options})
-
-
-def apply(lxc_path: Path, name: str = "old", **options: Any) -> Any:
-    report = job(lxc_path, name, **options).apply()
-    assert not report.failed, report.failed
-    return report
-
-
-def fails(lxc_path: Path, name: str = "old", **options: Any) -> str:
-    """The message, which is the same in check mode."""
-    said = {job(lxc_path, name, **options).predict().failed, job(lxc_path, name, **options).apply().failed}
-    assert len(said) == 1
-    return str(said.pop())
-
-
-def ritual(lxc_path: Path, name: str = "old", **options: Any) -> Any:
-    """Check, apply, apply again, check again: what was done, or would be."""
-    checked = job(lxc_path, name, **options).predict()
-    assert not checked.failed and checked.changed, checked
-    applied = apply(lxc_path, name, **options)
-    assert applied.changed
-    assert checked.result["actions"] == applied.result["actions"]
-    assert [(one.before, one.after) for one in checked.diff] == [(one.before, one.after) for one in applied.diff]
-    assert not apply(lxc_path, name, **options).changed
-    assert not job(lxc_path, name, **options).predict().changed
-    return applied
-
-
-@pytest.fixture
-def lxc_path(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "lxc"
-    place.mkdir()
-    yield place
-    names = [name for name in os.listdir(place) if not name.startswith(".")]
-    for _again in range(3):  # those first whose files nobody uses
-        if names:
-            fleet.job({"name": names, "lxc_path": str(place), "state": "absent", "stop_timeout": 0, "delete_snapshots": True}).apply()
-        names = [name for name in os.listdir(place) if not name.startswith(".")]
-    assert [one.target for one in mountinfo.read() if str(tmp_path) in one.target] == []
-
-
-def text(lxc_path: Path, name: str) -> str:
-    return (lxc_path / name / "config").read_text()
-
-
-def left(lxc_path: Path) -> list[str]:
-    """What a renaming may leave anywhere, and must not."""
-    odd = [str(path) for path in lxc_path.rglob("*") if "hostkit" in path.name and path.name != "hostkit.conf"]
-    return odd + [str(path) for path in lxc_path.iterdir() if path.is_symlink()]
+lxc_path = motions.lxc_path
 
 
 def test_the_ritual(lxc_path: Path) -> None:

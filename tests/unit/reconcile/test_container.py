@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, observe, origin
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired, Observed
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.course import RUN
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Desired, Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 STANDS = {
@@ -20,6 +21,7 @@ STANDS = {
     "frozen": Observed("defined", "FROZEN"),
     "half-made": Observed("half-made"),
 }
+STATES = tuple(RUN)
 WHERE = paths.container("p1", "/nowhere")
 
 

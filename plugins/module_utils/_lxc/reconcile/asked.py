@@ -22,7 +22,27 @@ def read(params: Mapping[str, Any], one: Container, several: bool, rest: Read) -
     former = None
     if "new_name" in params:
         former, one = one, _new(params, one, several)
-    return rest(params, one, several)._replace(besides=Besides(former))
+    wanted = rest(params, one, several)
+    if "ephemeral" in params or "ephemeral_tmpfs" in params:
+        wanted = _ephemeral(wanted, params)
+    is_ephemeral = bool(params.get("ephemeral"))
+    return wanted._replace(besides=Besides(former, is_ephemeral, is_ephemeral and bool(params.get("ephemeral_tmpfs"))))
+
+
+def _ephemeral(wanted: Desired, params: Mapping[str, Any]) -> Desired:
+    """It is said in the config, and what it is made as says clone_snapshot, or nobody: then it is an overlay, as lxc-copy -e has it."""
+    is_ephemeral = bool(params.get("ephemeral"))
+    if params.get("ephemeral_tmpfs") and not is_ephemeral:
+        raise BadValue("ephemeral_tmpfs", params["ephemeral_tmpfs"], "ephemeral: true with it")
+    if is_ephemeral and wanted.clone is None and wanted.state != "absent":
+        raise BadValue("ephemeral", params["ephemeral"], "clone_from with it, which says what it is a clone of")
+    if is_ephemeral and wanted.state == "restarted":
+        raise BadValue("ephemeral", params["ephemeral"], "another state with it: one that is stopped for a restart is gone")
+    if "lxc.ephemeral" in wanted.config:
+        raise BadValue("ephemeral", params.get("ephemeral"), "to be the only one that says so, but config has lxc.ephemeral")
+    if wanted.clone is not None and "clone_snapshot" not in params and is_ephemeral:
+        wanted = wanted._replace(clone=(wanted.clone[0], True))
+    return wanted._replace(config={**wanted.config, "lxc.ephemeral": "1" if is_ephemeral else None})
 
 
 def _new(params: Mapping[str, Any], old: Container, several: bool) -> Container:

@@ -11,6 +11,8 @@ from ..paths import Container
 
 
 class Besides(NamedTuple):
-    """`former` is the one that gets the task's name."""
+    """`former` is the one that gets the task's name. `ephemeral` is gone once it stops; with `tmpfs` what it changes is in memory."""
 
     former: Container | None = None
+    ephemeral: bool = False
+    tmpfs: bool = False

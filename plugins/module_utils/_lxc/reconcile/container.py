@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from .verbs import Verbs
 
 
-def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+def plan(desired: Desired, observed: Observed, verbs: Verbs, besides: bool = True) -> Plan:
     """The changes, in the order in which they are made. Raises what stands against them."""
-    if observed.former is not None:
-        from .renaming import plan_renaming
+    if desired.besides is not None and besides:
+        from .renaming import plan_besides
 
-        return plan_renaming(desired, observed, verbs, plan)
+        return plan_besides(desired, observed, verbs, plan)
     if desired.state == "absent":
         from .removal import plan_removal
 
@@ -44,4 +44,4 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         return base
     from .moves import running
 
-    return running(base, desired, observed.state, verbs)
+    return running(base, desired, observed.state, verbs, observed.ephemeral)

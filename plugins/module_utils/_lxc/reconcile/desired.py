@@ -14,7 +14,6 @@ from ..paths import Container
 if TYPE_CHECKING:
     from .besides import Besides
 
-STATES = ("started", "stopped", "restarted", "frozen", "present", "absent")
 STOP_TIMEOUT = 60.0
 WAIT_TIMEOUT = 60.0
 
@@ -71,4 +70,5 @@ class Observed(NamedTuple):
     template: str = ""
     rootfs: str | None = None  # not asked
     size: int | None = None
+    ephemeral: bool = False  # asked where it may be stopped
     former: Observed | None = None  # None: it has the new name by now. One whose renaming was cut off is "renaming"

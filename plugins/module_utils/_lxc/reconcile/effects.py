@@ -81,7 +81,8 @@ class Effects:
     def destroy(self, desired: Desired) -> Outcome:
         from ..lifecycle import destroy, recovery
 
-        recovery.bring_to_end(desired.container, "destroy it")  # what a killed restore has left goes with it
+        if recovery.bring_to_end(desired.container, "destroy it"):  # what a killed restore has left goes with it
+            return Outcome()
         try:
             return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
         except NotFound:
@@ -124,9 +125,12 @@ class Effects:
         return Outcome(started.warnings, started.was_up)
 
     def stop(self, desired: Desired) -> Outcome:
-        from ..lifecycle import stop
+        from ..lifecycle import ephemeral, stop
 
+        is_going = ephemeral.is_ephemeral(desired.container)
         stopped = stop.stop(desired.container, desired.stop_timeout)
+        if is_going:
+            ephemeral.await_end(desired.container)
         return Outcome(was_so=stopped.how == "already", how=_how(stopped.how, stopped.signal))
 
     def freeze(self, desired: Desired) -> Outcome:
@@ -182,4 +186,5 @@ def _clone_request(desired: Desired, source: Container, is_snapshot: bool) -> Cl
         backing_options=desired.backing_options,
         config=desired.config,
         networks=desired.networks,
+        tmpfs=_besides(desired).tmpfs,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LxcError
 from ..lifecycle import info
-from ..paths import check_lxc_path
+from ..paths import SPENT, check_lxc_path
 from ..wire import query
 from ..wire.exchange import Ask
 from . import container
@@ -45,11 +45,7 @@ class Fleet:
 
     def apply(self) -> Report:
         for task in self._tasks:
-            place = task.desired.container.directory
-            if not os.path.isdir(place) or os.path.islink(place):  # perhaps while it is put in another's place
-                from ..lifecycle import recovery
-
-                task.attempt(lambda lost: recovery.bring_to_end(lost.desired.container, "bring it back to its place"))
+            task.attempt(_recover)
         self._plan()
         if any(task.plan.changes or task.desired.wait_for for task in self._tasks):
             from . import work
@@ -105,13 +101,23 @@ def job(params: Mapping[str, Any]) -> Fleet:
     return Fleet(desired(params, lxc_path), verbs)
 
 
+def _recover(task: Task) -> None:
+    """From somebody's being killed who put it in its place, or from the end of an ephemeral one, which a removal counts as its own."""
+    place = task.desired.container.directory
+    is_spent = task.desired.state != "absent" and os.path.lexists(f"{place}/{SPENT}")
+    if is_spent or not os.path.isdir(place) or os.path.islink(place):
+        from ..lifecycle import recovery
+
+        recovery.bring_to_end(task.desired.container, "bring it back to its place")
+
+
 def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:
     plan = task.plan
     entry = _facts(task, asker)
-    if predicted and task.error is None:
-        states = [change.after for change in plan.changes if change.field == "state"]
-        known = "STOPPED" if entry["state"] == "ABSENT" else entry["state"]
-        entry["state"] = "ABSENT" if task.desired.state == "absent" else states[-1] if states else known
+    if predicted and task.error is None and plan.changes:
+        from .work import predicted_state
+
+        entry["state"] = predicted_state(task, entry["state"])
     changed = bool(task.done) or (predicted and task.error is None and bool(plan.changes))
     entry.update(changed=changed, actions=task.actions, pending_restart=list(plan.pending_restart), failed=task.error is not None)
     if task.error is not None:

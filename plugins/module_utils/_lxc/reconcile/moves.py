@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..errors import BadValue
+from ..errors import BadValue, InUse
 from .course import RUN, Plan
 from .desired import Desired, Observed
 from .plan import Change
@@ -67,12 +67,16 @@ def _resizing(desired: Desired, observed: Observed, verbs: Verbs) -> list[Change
     return [Change("size", before, size.words(wanted), words, partial(verbs.resize, desired))]
 
 
-def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
-    """Append what brings the container from `state` to the wanted one."""
+def running(base: Plan, desired: Desired, state: str, verbs: Verbs, is_ephemeral: bool = False) -> Plan:
+    """Append what brings the container from `state` to the wanted one. InUse for a restart of what is gone once it is stopped."""
     words = RUN[desired.state].get(state, ())
     if base.pending_restart and desired.restart_if_needed and desired.state in ("started", "frozen", "present") and "stop" not in words:
         words = ("stop", "start", *(("freeze",) if desired.state == "frozen" or (desired.state, state) == ("present", "FROZEN") else ()))
     changes = steps(words, desired, state, verbs)
+    if is_ephemeral and "stop" in words:
+        if "start" in words:
+            raise InUse(f"Container {desired.container.name} is ephemeral: it is gone once it is stopped, and cannot be restarted")
+        changes = [change._replace(after="ABSENT") for change in changes]
     at = words.index("start") if "start" in words else len(words)
     start = changes[at] if at < len(words) else None
     restarts = "stop" in words

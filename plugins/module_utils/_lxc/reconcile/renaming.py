@@ -17,12 +17,23 @@ from .moves import steps
 from .plan import Change
 from .verbs import Verbs
 
+Then = Callable[[Desired, Observed, Verbs, bool], Plan]
 
-def plan_renaming(desired: Desired, observed: Observed, verbs: Verbs, then: Callable[[Desired, Observed, Verbs], Plan]) -> Plan:
+
+def plan_besides(desired: Desired, observed: Observed, verbs: Verbs, then: Then) -> Plan:
+    """`then` is the plan for all the rest."""
+    is_ephemeral = desired.besides is not None and desired.besides.ephemeral
+    if is_ephemeral and desired.state == "stopped" and observed.existence != "defined" and observed.former is None:
+        return Plan()  # what is not there does not run, and one that is made would not be used
+    if observed.former is None:
+        return then(desired, observed, verbs, False)
+    return _plan_renaming(desired, observed, observed.former, verbs, then)
+
+
+def _plan_renaming(desired: Desired, observed: Observed, former: Observed, verbs: Verbs, then: Then) -> Plan:
     """`then` is the plan for what comes afterwards."""
-    former = observed.former or observed
     after = _renamed(desired, observed, former, verbs)
-    return _first(then(desired, after, verbs), desired, former, after.text, verbs)
+    return _first(then(desired, after, verbs, False), desired, former, after.text, verbs)
 
 
 def _renamed(desired: Desired, observed: Observed, former: Observed, verbs: Verbs) -> Observed:
@@ -43,6 +54,8 @@ def _renamed(desired: Desired, observed: Observed, former: Observed, verbs: Verb
             f"Container {old.name} is {former.state}: it cannot be renamed to {new.name} before it is stopped",
             hint="Stop it first, or say state: stopped or state: restarted",
         )
+    if former.state != "STOPPED" and former.ephemeral:
+        raise InUse(f"Container {old.name} is ephemeral: it is gone once it is stopped, and cannot be renamed to {new.name}")
     text = verbs.foresee_renaming(desired)
     rootfs = lines.values(text).get("lxc.rootfs.path", [observed.rootfs])[-1] if observed.rootfs else observed.rootfs
     return observed._replace(existence="defined", state="STOPPED", text=text, rootfs=rootfs, former=None)

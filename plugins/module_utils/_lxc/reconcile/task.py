@@ -18,6 +18,7 @@ class Task:
 
     def __init__(self, desired: Desired) -> None:
         self.desired = desired
+        self.name = ((desired.besides and desired.besides.former) or desired.container).name  # as the task says it
         self.standing = desired.container  # as it is called now
         self.observed = Observed("absent")
         self.plan = Plan()
@@ -25,11 +26,6 @@ class Task:
         self.actions: list[str] = []
         self.warnings: list[str] = []
         self.error: LxcError | None = None
-
-    @property
-    def name(self) -> str:
-        """As the task says it."""
-        return ((self.desired.besides and self.desired.besides.former) or self.desired.container).name
 
     def attempt(self, act: Callable[[Task], None]) -> None:
         """Do it unless something failed before; keep the failure."""

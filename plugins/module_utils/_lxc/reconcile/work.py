@@ -9,6 +9,7 @@ the rest, the waits and the verification, in threads again: most of it is waitin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from ..errors import LxcError, StepError
@@ -69,6 +70,13 @@ def note(task: Task, change: Change, outcome: Outcome) -> None:
     warn(task, outcome.warnings)
 
 
+def predicted_state(task: Task, now: object) -> object:
+    """The one that its plan leads to."""
+    states = [change.after for change in task.plan.changes if change.field == "state"]
+    known = "STOPPED" if now == "ABSENT" else now
+    return "ABSENT" if task.desired.state == "absent" else states[-1] if states else known
+
+
 def warn(task: Task, warnings: Sequence[object]) -> None:
     """Each once: what is wrong with a config is said when it is written and when it is used."""
     task.warnings += [text for text in dict.fromkeys(map(str, warnings)) if text not in task.warnings]
@@ -87,6 +95,8 @@ def _finish(task: Task, verbs: Verbs) -> None:
 def _verify(task: Task, verbs: Verbs) -> None:
     """Observe again; `restarted` is by then the same as `started`."""
     desired = task.desired
+    if desired.state == "stopped" and task.observed.ephemeral and not os.path.lexists(desired.container.directory):
+        return
     again = desired._replace(state="started") if desired.state == "restarted" else desired
     remaining = container.plan(again, observe(again), verbs).changes
     try:
