@@ -123,7 +123,8 @@ options:
     type: bool
   backing_store:
     description:
-      - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
+      - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way,
+        unless O(migrate=true).
       - When it is not given, V(dir) is used for a new container, and for one that is made with O(clone_from) what its source has.
       - Not together with O(template=none), which makes no root filesystem.
       - What the host lacks for one, in its kernel or among its programs, is named in check mode too.
@@ -137,6 +138,15 @@ options:
       zfs: A dataset. Not supported by this version yet.
       aufs: What V(overlayfs) is, on a kernel that has aufs.
       best: V(btrfs) where O(lxc_path) is on one, else V(dir). Any is right for a container that exists.
+  migrate:
+    description:
+      - Whether the root filesystem of a container that exists is moved, where O(backing_store) is another than it has. All of it is copied
+        into new storage, as O(size), O(fs_type) and O(directory) say, which comes into the place of the old in one moment; that is removed
+        last. When anything fails, the container is as it was.
+      - It is stopped for that with O(state=stopped) and O(state=restarted). With any other state one that runs is an error, and so are
+        snapshots of it, and clones that use its files.
+      - One of V(aufs) can be moved on a kernel that has none, too.
+    type: bool
   size:
     description:
       - How much the root filesystem may hold, as C(512M) or C(2G), in steps of 1024. A number alone is bytes.
@@ -491,6 +501,14 @@ EXAMPLES = r"""
     clone_from: web
     clone_snapshot: true
 
+- name: Keep it in an image from now on
+  hostkit.lxc.lxc_container:
+    name: web
+    state: restarted
+    backing_store: loop
+    size: 10G
+    migrate: true
+
 - name: One to try something on that is gone once it is stopped, and that writes to no disk
   hostkit.lxc.lxc_container:
     name: web-once
@@ -643,6 +661,7 @@ from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import 
 _STORAGE: dict[str, Any] = {
     "backing_store": {"type": "str", "choices": ["dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best"]},
     "directory": {"type": "path"},
+    "migrate": {"type": "bool"},
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }

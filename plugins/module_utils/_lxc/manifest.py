@@ -149,8 +149,8 @@ def lifecycle_destroy() -> tuple[object, ...]:
         ledger,
         lock,
         log,
+        migrate,
         namespaces,
-        newconfig,
     )
 
     return (
@@ -172,13 +172,14 @@ def lifecycle_destroy() -> tuple[object, ...]:
         ledger,
         lock,
         log,
+        migrate,
         namespaces,
-        newconfig,
     )
 
 
-def lifecycle_partial() -> tuple[object, ...]:
+def lifecycle_newconfig() -> tuple[object, ...]:
     from .lifecycle import (
+        newconfig,
         partial,
         recovery,
         rehearsal,
@@ -200,6 +201,7 @@ def lifecycle_partial() -> tuple[object, ...]:
     )
 
     return (
+        newconfig,
         partial,
         recovery,
         rehearsal,
@@ -386,10 +388,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
+    from .storage import aufs, aufsmerge, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
+    return aufs, aufsmerge, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
 
 
 def template() -> tuple[object, ...]:

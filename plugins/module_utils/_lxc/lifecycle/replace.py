@@ -77,11 +77,16 @@ def going(container: Container, layers: tuple[str, ...]) -> list[str]:
     return inside + [place for place in places if not _first(place, container)]
 
 
-def check(container: Container) -> None:
-    """What stands against a replacement whatever the new one is."""
+def check(container: Container, elsewhere: bool = False) -> None:
+    """What stands against a replacement whatever the new one is; `elsewhere`: that has storage of another kind."""
     check_stopped(container)
+    check_place(container, elsewhere)
+
+
+def check_place(container: Container, elsewhere: bool = False) -> None:
+    """The same, but for its being in use."""
     root = _root(container, container)
-    if backends.kind_of(root) in _ELSEWHERE:
+    if backends.kind_of(root) in _ELSEWHERE and not elsewhere:
         raise Unsupported(
             f"The root of {container.name} cannot be replaced in place: it is {root}", hint="Say restore_as for a new container"
         )
@@ -91,7 +96,7 @@ def check(container: Container) -> None:
     places = _own_places(root) if _is_managed(container) else ()
     mounted = [where for place in (container.directory, *places) for where in tree.mounts_below(place)]
     if mounted:
-        raise InUse(f"Container {container.name} cannot be restored: {mounted[0]} is mounted in it")
+        raise InUse(f"Container {container.name} cannot be replaced in place: {mounted[0]} is mounted in it")
 
 
 def check_stopped(container: Container) -> None:
@@ -104,9 +109,9 @@ def check_stopped(container: Container) -> None:
     ledger.refuse_survivor(container)
 
 
-def prepare(container: Container, make: Make, layers: tuple[str, ...]) -> tuple[Replacement, list[str]]:
+def prepare(container: Container, make: Make, layers: tuple[str, ...], elsewhere: bool = False) -> tuple[Replacement, list[str]]:
     """The new one, whole, beside the old; `make` makes it as the container that it is given. With its warnings."""
-    check(container)
+    check(container, elsewhere)
     work = work_of(container)
     os.makedirs(work.lxc_path, 0o711, exist_ok=True)
     try:

@@ -19,7 +19,7 @@ from ..storage import backends
 from . import clone, dependents, lock, replace, replacing, snapshot_list, users
 
 _COUNTED = "Remove the file lxc_snapshots there when that is no longer so"
-Plan = tuple[Container, replace.Make, tuple[str, ...]]
+Plan = tuple[Container, replace.Make, tuple[str, ...], bool]
 _FLATTEN = "Say force: true to give them files of their own first, or remove them"
 
 
@@ -77,15 +77,15 @@ def restore(container: Container, snapshot: Container, force: bool, log: clone.L
         found = check(container, snapshot, force)
         with contextlib.ExitStack() as held:
             _hold_all(held, found)
-            plans = [*(_flattening(one, log, timeout) for one in found), (container, make, _layers(snapshot))]
-            return _carry_out(plans, lambda: _again(found, dependents_of_root(container, snapshot)), timeout)
+            plans = [*(_flattening(one, log, timeout) for one in found), (container, make, _layers(snapshot), False)]
+            return carry_out(plans, lambda: _again(found, dependents_of_root(container, snapshot)), timeout)
 
 
 def flatten(found: Sequence[Container], log: clone.Log, timeout: float = lock.TIMEOUT) -> list[str]:
     """Each gets all its files in a directory of its own, all of them or none."""
     with contextlib.ExitStack() as held:
         _hold_all(held, found)
-        return _carry_out([_flattening(one, log, timeout) for one in found], lambda: None, timeout)
+        return carry_out([_flattening(one, log, timeout) for one in found], lambda: None, timeout)
 
 
 def _hold_all(held: contextlib.ExitStack, found: Iterable[Container]) -> None:
@@ -93,7 +93,7 @@ def _hold_all(held: contextlib.ExitStack, found: Iterable[Container]) -> None:
         held.enter_context(replace.hold(one, "give it files of its own"))
 
 
-def _carry_out(plans: Sequence[Plan], look_again: Callable[[], None], timeout: float) -> list[str]:
+def carry_out(plans: Sequence[Plan], look_again: Callable[[], None], timeout: float) -> list[str]:
     """Prepare all, exchange all, and only then remove what was there. Until the last has been exchanged all of it goes back."""
     warnings: list[str] = []
     with Rollback() as rollback:
@@ -127,7 +127,7 @@ def _flattening(one: Container, log: clone.Log, timeout: float) -> Plan:
         request = clone.CloneRequest(one, work, backing_store="dir", keep_name=True, keep_mac=True)
         return clone.clone(request, log, timeout)
 
-    return one, make, ()
+    return one, make, (), False
 
 
 def _request(snapshot: Container, work: Container) -> clone.CloneRequest:

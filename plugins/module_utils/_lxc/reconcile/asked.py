@@ -25,8 +25,18 @@ def read(params: Mapping[str, Any], one: Container, several: bool, rest: Read) -
     wanted = rest(params, one, several)
     if "ephemeral" in params or "ephemeral_tmpfs" in params:
         wanted = _ephemeral(wanted, params)
-    is_ephemeral = bool(params.get("ephemeral"))
-    return wanted._replace(besides=Besides(former, is_ephemeral, is_ephemeral and bool(params.get("ephemeral_tmpfs"))))
+    besides = Besides(former, bool(params.get("ephemeral")), bool(params.get("ephemeral_tmpfs")), _migrate(params))
+    return wanted._replace(besides=besides)
+
+
+def _migrate(params: Mapping[str, Any]) -> bool:
+    if not params.get("migrate"):
+        return False
+    if "backing_store" not in params:
+        raise BadValue("migrate", params["migrate"], "backing_store with it, which says how its root filesystem is to be kept")
+    if "new_name" in params:
+        raise BadValue("migrate", params["migrate"], "no new_name with it: one task renames, and another moves")
+    return True
 
 
 def _ephemeral(wanted: Desired, params: Mapping[str, Any]) -> Desired:

@@ -23,7 +23,7 @@ def look(desired: Desired, besides: Besides, observe: Observe) -> Observed:
     plain = desired._replace(besides=None)
     observed = observe(plain)
     if besides.former is None:
-        return observed
+        return observed._replace(text=read_config(desired.container)) if besides.migrate and observed.existence == "defined" else observed
     former = _former(besides.former, desired.container, observed, lambda one: observe(plain._replace(container=one)))
     if former is None:
         return observed

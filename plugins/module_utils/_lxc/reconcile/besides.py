@@ -11,8 +11,10 @@ from ..paths import Container
 
 
 class Besides(NamedTuple):
-    """`former` is the one that gets the task's name. `ephemeral` is gone once it stops; with `tmpfs` what it changes is in memory."""
+    """`former` is the one that gets the task's name. `ephemeral` is gone once it stops; with `tmpfs` what it changes is in memory.
+    `migrate`: where its root is kept otherwise than is asked for, it moves."""
 
     former: Container | None = None
     ephemeral: bool = False
     tmpfs: bool = False
+    migrate: bool = False

@@ -57,6 +57,23 @@ class Effects:
         was_done, warnings = rename.rename(_besides(desired).former or desired.container, desired.container)
         return Outcome(warnings, was_so=not was_done)
 
+    def foresee_move(self, desired: Desired) -> str:
+        from ..lifecycle import migrate
+
+        return migrate.foresee(desired.container, desired.backing_store or "", desired.backing_options)
+
+    def is_unfinished(self, desired: Desired) -> bool:
+        from ..lifecycle import migrate
+
+        return migrate.is_unfinished(desired.container)
+
+    def move(self, desired: Desired) -> Outcome:
+        from ..lifecycle import migrate
+
+        log = self._log or _progress(desired)
+        was_done, warnings = migrate.migrate(desired.container, desired.backing_store or "", desired.backing_options, log)
+        return Outcome(warnings, was_so=not was_done)
+
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
 

@@ -19,6 +19,8 @@ from .desired import Desired, Observed
 
 _HINT = "Nothing moves the root filesystem of a container that exists: leave the option out, or remove the container to have it made anew"
 
+_MIGRATE = "Say migrate: true to have its root filesystem moved, or leave the option out"
+
 
 def rootfs_path(one: Container) -> str:
     """What its config says, with all that it includes. What is wrong in other lines is not asked here."""
@@ -46,7 +48,7 @@ def check_storage(desired: Desired, rootfs: str) -> None:
     kind = backends.kind_of(rootfs) if rootfs else "none"
     directory = desired.backing_options.get("directory")
     if desired.backing_store not in (None, "best", kind):
-        raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
+        raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _MIGRATE if rootfs else _HINT)
     if "size" in desired.backing_options and not rootfs:
         raise BadValue("size", desired.backing_options["size"], _there(desired, kind, rootfs), _HINT)
     if directory and (kind != "dir" or os.path.normpath(directory) != os.path.normpath(backends.directory(rootfs))):

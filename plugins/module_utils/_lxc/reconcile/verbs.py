@@ -29,6 +29,13 @@ class Verbs(Protocol):
     def foresee_renaming(self, desired: Desired) -> str:
         """The config of the one that is to get this name, as it will be. Raises what stands against that, and touches nothing."""
 
+    def foresee_move(self, desired: Desired) -> str:
+        """The same of one whose root is to be kept in another way."""
+
+    def is_unfinished(self, desired: Desired) -> bool:
+        """Whether such a move was cut off."""
+
+    def move(self, desired: Desired) -> Outcome: ...
     def rename(self, desired: Desired) -> Outcome: ...
     def create(self, desired: Desired) -> Outcome: ...
     def destroy(self, desired: Desired) -> Outcome: ...

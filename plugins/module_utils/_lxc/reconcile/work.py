@@ -142,7 +142,7 @@ def diffs(tasks: Sequence[Task], predicted: bool) -> list[Diff]:
 
 
 def _writes_config(change: Change) -> bool:
-    return change.field.startswith(("config", "name")) or (change.field, change.after) == ("existence", "defined")
+    return change.field.startswith(("config", "name", "backing_store")) or (change.field, change.after) == ("existence", "defined")
 
 
 def failure(failed: Sequence[Task], count: int) -> str:
