@@ -138,6 +138,20 @@ options:
       zfs: A dataset. Not supported by this version yet.
       aufs: What V(overlayfs) is, on a kernel that has aufs.
       best: V(btrfs) where O(lxc_path) is on one, else V(dir). Any is right for a container that exists.
+  archive:
+    description:
+      - A file that the container is written to, C(.tar.zst), C(.tar.xz) or C(.tar.gz), which only root can read. It has the config and the
+        root filesystem, with owners by number, extended attributes, ACLs, capabilities, hard links, holes and device nodes, and no sockets.
+      - O(template=local) makes a container from it.
+      - A file that is there already stays as it is, unless O(force=true), and is no change.
+      - It is written when all else is done, and before the container is started or removed. A container that runs then is an error, and
+        one that is frozen is not.
+      - The directory above it exists, and is not the container's own. With several names it must have C(%n) in it, which becomes the name.
+    type: path
+  force:
+    description:
+      - Whether O(archive) is written anew where there is such a file, which is a change each time.
+    type: bool
   migrate:
     description:
       - Whether the root filesystem of a container that exists is moved, where O(backing_store) is another than it has. All of it is copied
@@ -501,6 +515,20 @@ EXAMPLES = r"""
     clone_from: web
     clone_snapshot: true
 
+- name: Write it to a file before it is removed
+  hostkit.lxc.lxc_container:
+    name: web
+    state: absent
+    archive: /srv/backup/%n.tar.zst
+
+- name: Make it again from that
+  hostkit.lxc.lxc_container:
+    name: web
+    template: local
+    template_options:
+      fstree: /srv/backup/web.tar.zst
+      devices: true
+
 - name: Keep it in an image from now on
   hostkit.lxc.lxc_container:
     name: web
@@ -665,6 +693,7 @@ _STORAGE: dict[str, Any] = {
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }
+_ARCHIVE: dict[str, Any] = {"archive": {"type": "path"}, "force": {"type": "bool"}}
 _ORIGIN: dict[str, Any] = {word: {"type": "bool"} for word in ("clone_snapshot", "ephemeral", "ephemeral_tmpfs")}
 
 
@@ -709,6 +738,7 @@ def argument_spec() -> dict[str, Any]:
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
         "template_options": {"type": "raw"},
         **_ORIGIN,
+        **_ARCHIVE,
         **_STORAGE,
         "config": {"type": "raw"},
         "container_config": {"type": "list", "elements": "str"},

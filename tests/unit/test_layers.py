@@ -43,7 +43,7 @@ RECONCILE = (
     "plan place besides desired course verbs task",  # values
     "cloning checks asked options parameters",  # the task's words become what is wanted
     "missing inside passing shortage observe observe_config beside origin",  # what is there
-    "drift settled moves removal renaming container snapshot_plan",  # the plan: no effects
+    "drift settled moves removal archiving renaming container snapshot_plan",  # the plan: no effects
     "reconciliation conditions wait effects work",  # what is done, and looked at again
     "fleet facts command bridge snapshot snapshot_facts",  # the jobs of the modules
 )

@@ -84,6 +84,7 @@ def kernel_netlink() -> tuple[object, ...]:
 def lifecycle() -> tuple[object, ...]:
     from .lifecycle import (
         apart,
+        archive,
         attach,
         attach_child,
         attach_kill,
@@ -102,11 +103,11 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
     return (
         apart,
+        archive,
         attach,
         attach_child,
         attach_kill,
@@ -125,12 +126,12 @@ def lifecycle() -> tuple[object, ...]:
         clonefiles,
         configfile,
         create,
-        dependents,
     )
 
 
-def lifecycle_destroy() -> tuple[object, ...]:
+def lifecycle_dependents() -> tuple[object, ...]:
     from .lifecycle import (
+        dependents,
         destroy,
         details,
         ephemeral,
@@ -150,10 +151,10 @@ def lifecycle_destroy() -> tuple[object, ...]:
         lock,
         log,
         migrate,
-        namespaces,
     )
 
     return (
+        dependents,
         destroy,
         details,
         ephemeral,
@@ -173,12 +174,12 @@ def lifecycle_destroy() -> tuple[object, ...]:
         lock,
         log,
         migrate,
-        namespaces,
     )
 
 
-def lifecycle_newconfig() -> tuple[object, ...]:
+def lifecycle_namespaces() -> tuple[object, ...]:
     from .lifecycle import (
+        namespaces,
         newconfig,
         partial,
         recovery,
@@ -201,6 +202,7 @@ def lifecycle_newconfig() -> tuple[object, ...]:
     )
 
     return (
+        namespaces,
         newconfig,
         partial,
         recovery,
@@ -285,6 +287,7 @@ def network() -> tuple[object, ...]:
 
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
+        archiving,
         asked,
         beside,
         besides,
@@ -304,10 +307,10 @@ def reconcile() -> tuple[object, ...]:
         missing,
         moves,
         observe,
-        observe_config,
     )
 
     return (
+        archiving,
         asked,
         beside,
         besides,
@@ -327,12 +330,12 @@ def reconcile() -> tuple[object, ...]:
         missing,
         moves,
         observe,
-        observe_config,
     )
 
 
-def reconcile_options() -> tuple[object, ...]:
+def reconcile_observe_config() -> tuple[object, ...]:
     from .reconcile import (
+        observe_config,
         options,
         origin,
         parameters,
@@ -354,6 +357,7 @@ def reconcile_options() -> tuple[object, ...]:
     )
 
     return (
+        observe_config,
         options,
         origin,
         parameters,

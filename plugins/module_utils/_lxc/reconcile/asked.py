@@ -25,8 +25,29 @@ def read(params: Mapping[str, Any], one: Container, several: bool, rest: Read) -
     wanted = rest(params, one, several)
     if "ephemeral" in params or "ephemeral_tmpfs" in params:
         wanted = _ephemeral(wanted, params)
-    besides = Besides(former, bool(params.get("ephemeral")), bool(params.get("ephemeral_tmpfs")), _migrate(params))
+    besides = Besides(
+        former,
+        ephemeral=bool(params.get("ephemeral")),
+        tmpfs=bool(params.get("ephemeral_tmpfs")),
+        migrate=_migrate(params),
+        archive=_archive(params, one, several),
+        force=bool(params.get("force")),
+    )
     return wanted._replace(besides=besides)
+
+
+def _archive(params: Mapping[str, Any], one: Container, several: bool) -> str:
+    if "archive" not in params:
+        if params.get("force"):
+            raise BadValue("force", params["force"], "archive with it, which is what it is about")
+        return ""
+    from ..lifecycle import archive
+
+    said = for_one("archive", params["archive"], one.name, several)
+    archive.program(said)
+    if not said.startswith("/") or "\n" in said or "\0" in said or ".." in said.split("/"):
+        raise BadValue("archive", params["archive"], "an absolute path without .. in it")
+    return said
 
 
 def _migrate(params: Mapping[str, Any]) -> bool:

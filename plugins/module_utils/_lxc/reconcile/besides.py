@@ -12,9 +12,12 @@ from ..paths import Container
 
 class Besides(NamedTuple):
     """`former` is the one that gets the task's name. `ephemeral` is gone once it stops; with `tmpfs` what it changes is in memory.
-    `migrate`: where its root is kept otherwise than is asked for, it moves."""
+    `migrate`: where its root is kept otherwise than is asked for, it moves.
+    `archive` is where it is written to, and with `force` anew each time."""
 
     former: Container | None = None
     ephemeral: bool = False
     tmpfs: bool = False
     migrate: bool = False
+    archive: str = ""
+    force: bool = False

@@ -74,6 +74,19 @@ class Effects:
         was_done, warnings = migrate.migrate(desired.container, desired.backing_store or "", desired.backing_options, log)
         return Outcome(warnings, was_so=not was_done)
 
+    def has_archive(self, desired: Desired) -> bool:
+        from ..lifecycle import archive
+
+        path = _besides(desired).archive
+        archive.check(desired.container, path)
+        return os.path.lexists(path)
+
+    def archive(self, desired: Desired) -> Outcome:
+        from ..lifecycle import archive
+
+        besides = _besides(desired)
+        return Outcome(was_so=not archive.write(desired.container, besides.archive, besides.force, self._log or _progress(desired)))
+
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
 

@@ -22,7 +22,7 @@ CHECKED = (
     "template_options", "backing_store", "directory", "size", "fs_type", "stop_timeout", "wait_for", "wait_timeout", "clone_name",
     "clone_from", "clone_snapshot", "container_command",
 )  # fmt: skip
-BESIDES = ("new_name", "ephemeral", "ephemeral_tmpfs", "migrate")
+BESIDES = ("new_name", "ephemeral", "ephemeral_tmpfs", "migrate", "archive", "force")
 
 
 def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:

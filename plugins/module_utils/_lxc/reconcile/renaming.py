@@ -23,6 +23,15 @@ Then = Callable[[Desired, Observed, Verbs, bool], Plan]
 
 def plan_besides(desired: Desired, observed: Observed, verbs: Verbs, then: Then) -> Plan:
     """`then` is the plan for all the rest."""
+    plan = _plan_more(desired, observed, verbs, then)
+    if desired.besides is None or not desired.besides.archive:
+        return plan
+    from .archiving import archived
+
+    return archived(plan, desired, observed.former or observed, verbs)
+
+
+def _plan_more(desired: Desired, observed: Observed, verbs: Verbs, then: Then) -> Plan:
     is_ephemeral = desired.besides is not None and desired.besides.ephemeral
     if is_ephemeral and desired.state == "stopped" and observed.existence != "defined" and observed.former is None:
         return Plan()  # what is not there does not run, and one that is made would not be used

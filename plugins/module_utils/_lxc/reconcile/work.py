@@ -98,6 +98,8 @@ def _verify(task: Task, verbs: Verbs) -> None:
     if desired.state == "stopped" and task.observed.ephemeral and not os.path.lexists(desired.container.directory):
         return
     again = desired._replace(state="started") if desired.state == "restarted" else desired
+    if again.besides is not None:  # done each time
+        again = again._replace(besides=again.besides._replace(force=False))
     remaining = container.plan(again, observe(again), verbs).changes
     try:
         verify(remaining, task.name)
