@@ -144,8 +144,8 @@ options:
         root filesystem, with owners by number, extended attributes, ACLs, capabilities, hard links, holes and device nodes, and no sockets.
       - O(template=local) makes a container from it.
       - A file that is there already stays as it is, unless O(force=true), and is no change.
-      - It is written when all else is done, and before the container is started or removed. A container that runs then is an error, and
-        one that is frozen is not.
+      - It is written when all else is done, and before the container is started or removed. One that is frozen may be written, and one
+        that runs where its backing store takes a snapshot of one moment, as V(btrfs). Else one that runs is an error.
       - The directory above it exists, and is not the container's own. With several names it must have C(%n) in it, which becomes the name.
     type: path
   force:

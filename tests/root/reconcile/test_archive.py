@@ -46,6 +46,7 @@ def make(lxc_path: Path, store: str = "dir") -> Container:
     os.setxattr(root / "acl", "system.posix_acl_access", RIGHTS)
     os.setxattr(root / "etc", "system.posix_acl_default", RIGHTS)
     os.setxattr(root / "acl", "user.note", b"a\0\xff\n=b")
+    os.setxattr(root / "acl", "trusted.note", b"root's")
     os.chmod(root / "acl", 0o640)
     os.mknod(root / "disk", 0o640 | 0o060000, os.makedev(7, 200))
     os.chown(root / "disk", 3, 6)

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from ..config import parser
 from ..errors import BadValue, InUse, StepError, Unsupported
 from ..kernel import command, mount, tree
 from ..paths import Container
 from ..storage import backends
+from ..storage import copy as copying
 from ..wire.protocol import State
-from . import clone, replace, users, wholefile
+from . import clone, partial, replace, replacing, users, wholefile
 from . import source as sources
 
 # The suffix of the file to the program that tar runs.
@@ -71,15 +73,17 @@ def write(container: Container, path: str, force: bool, log: clone.Log) -> bool:
     check(container, path)
     with replace.hold(container, f"write it to {path}"):
         standing = sources.look(container)
-        if standing.state not in (State.STOPPED, State.FROZEN):
+        is_still = standing.state in (State.STOPPED, State.FROZEN)
+        if not is_still and not is_atomic(container):
             text = f"Container {container.name} is {standing.state.name}: its files may change while they are written to {path}"
             raise InUse(text, hint="Stop or freeze it first")
         temporary = path + wholefile.SUFFIX
         try:
             tree.remove(temporary)  # left by a kill
-            with sources.unchanged(container, standing):
-                log(f"Writing {path}")
-                _tar(container, path, temporary)
+            log(f"Writing {path}")
+            root = parser.load(container.config).rootfs_path
+            with sources.unchanged(container, standing) if is_still else _moment(container, root) as moment:
+                _tar(container, moment or root, path, temporary)
             return _place(temporary, path, force)
         except OSError as error:
             raise StepError.from_os("archive", "Write", path, error) from error
@@ -88,9 +92,31 @@ def write(container: Container, path: str, force: bool, log: clone.Log) -> bool:
                 os.unlink(temporary)
 
 
-def _tar(container: Container, path: str, temporary: str) -> None:
+def is_atomic(container: Container) -> bool:
+    """Whether its files can be had as they are at one moment while it runs."""
+    root = parser.load(container.config, []).rootfs_path
+    return bool(root) and backends.for_rootfs(root).atomic
+
+
+@contextlib.contextmanager
+def _moment(container: Container, root: str) -> Iterator[str]:
+    """A snapshot, which is gone at the end; what a kill leaves of it goes with the next `replace.hold`."""
+    store, work = backends.for_rootfs(root), replacing.work_of(container)
+    os.makedirs(work.directory, 0o711)
+    try:
+        marker_fd = partial.mark(work, "take a snapshot")
+        try:
+            partial.remember_storage(marker_fd, copying.snapshot_place(store, work))
+            copied = store.snapshot(work)
+        finally:
+            os.close(marker_fd)
+        yield copied.rootfs_path
+    finally:
+        replace.discard(work)
+
+
+def _tar(container: Container, root: str, path: str, temporary: str) -> None:
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    root = parser.load(container.config).rootfs_path
     root_fd = -1
     try:
         root_fd = backends.for_rootfs(root).open_root() if root else -1

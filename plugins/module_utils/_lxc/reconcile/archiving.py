@@ -33,6 +33,8 @@ def archived(plan: Plan, desired: Desired, observed: Observed, verbs: Verbs) -> 
     states = [one.after for one in plan.changes if one.field == "state"]
     if states[-1:] == ["FROZEN"]:
         return plan._replace(after=(*plan.after, change))
+    if verbs.is_atomic(desired):
+        return plan._replace(before=(*plan.before, change))
     raise InUse(
         f"Container {desired.container.name} is {observed.state}: its files may change while they are written to {besides.archive}",
         hint="Stop or freeze it first, or say a state in which it does not run",

@@ -81,6 +81,11 @@ class Effects:
         archive.check(desired.container, path)
         return os.path.lexists(path)
 
+    def is_atomic(self, desired: Desired) -> bool:
+        from ..lifecycle import archive
+
+        return archive.is_atomic(desired.container)
+
     def archive(self, desired: Desired) -> Outcome:
         from ..lifecycle import archive
 

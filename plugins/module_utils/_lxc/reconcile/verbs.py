@@ -38,6 +38,9 @@ class Verbs(Protocol):
     def has_archive(self, desired: Desired) -> bool:
         """Whether there is a file in the place of its archive. Raises what stands against one, and touches nothing."""
 
+    def is_atomic(self, desired: Desired) -> bool:
+        """Whether it can be written to one while it runs."""
+
     def archive(self, desired: Desired) -> Outcome: ...
     def move(self, desired: Desired) -> Outcome: ...
     def rename(self, desired: Desired) -> Outcome: ...

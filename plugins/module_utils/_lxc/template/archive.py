@@ -121,7 +121,8 @@ def _lift(member: tarfile.TarInfo) -> None:
 
 def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits, rules: _Rules) -> None:
     parts = split(member.name, limits.depth)
-    entry = placing.Entry(parts, member.mode & 0o7777, member.uid, member.gid, float(member.mtime), attributes(member))
+    found = attributes(member, with_trusted=rules.links)
+    entry = placing.Entry(parts, member.mode & 0o7777, member.uid, member.gid, float(member.mtime), found)
     if not parts and not member.isdir():
         raise Refused(f"The root itself is a {kind(member)}")
     if member.isdir():
@@ -176,11 +177,13 @@ def check_symlink(parts: tuple[str, ...], target: str) -> None:
             raise Refused(f"{'/'.join(parts)} is a symbolic link that leads out of the root: {target}")
 
 
-def attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
-    """The extended attributes that mean something in a container: file capabilities and the user's own."""
+def attributes(member: tarfile.TarInfo, with_trusted: bool = False) -> dict[str, bytes]:
+    """The extended attributes that mean something in a container: file capabilities, ACLs and the user's own; in a container's own archive
+    those that only root may see as well, but for those of an overlay, which would hide files of one that is made over it."""
     found = {}
     for key, value in member.pax_headers.items():
         name = key[len("SCHILY.xattr.") :] if key.startswith("SCHILY.xattr.") else ""
-        if name in _KEPT or name.startswith("user."):
+        is_trusted = with_trusted and name.startswith("trusted.") and not name.startswith("trusted.overlay.")
+        if name in _KEPT or name.startswith("user.") or is_trusted:
             found[name] = value.encode("utf-8", "surrogateescape")
     return found
