@@ -693,6 +693,10 @@ _STORAGE: dict[str, Any] = {
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }
+_WORDS = (
+    "template", "hostname", "arch", "apparmor_profile", "seccomp_profile", "selinux_context", "new_name", "clone_name", "clone_from",
+    "container_command",
+)  # fmt: skip
 _ARCHIVE: dict[str, Any] = {"archive": {"type": "path"}, "force": {"type": "bool"}}
 _ORIGIN: dict[str, Any] = {word: {"type": "bool"} for word in ("clone_snapshot", "ephemeral", "ephemeral_tmpfs")}
 
@@ -721,18 +725,6 @@ def argument_spec() -> dict[str, Any]:
         "groups": {"type": "list", "elements": "str"},
     }
     capabilities = {"drop": {"type": "list", "elements": "str"}, "keep": {"type": "list", "elements": "str"}}
-    words = (
-        "template",
-        "hostname",
-        "arch",
-        "apparmor_profile",
-        "seccomp_profile",
-        "selinux_context",
-        "clone_name",
-        "new_name",
-        "clone_from",
-        "container_command",
-    )
     return {
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
@@ -756,7 +748,7 @@ def argument_spec() -> dict[str, Any]:
         "delete_snapshots": {"type": "bool"},
         "container_log": {"type": "bool"},
         "container_log_level": {"type": "str", "choices": list(_ansible.LOG_LEVELS)},
-        **{word: {"type": "str"} for word in words},
+        **{word: {"type": "str"} for word in _WORDS},
     }
 
 

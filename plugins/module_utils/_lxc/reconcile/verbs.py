@@ -30,17 +30,13 @@ class Verbs(Protocol):
         """The config of the one that is to get this name, as it will be. Raises what stands against that, and touches nothing."""
 
     def foresee_move(self, desired: Desired) -> str:
-        """The same of one whose root is to be kept in another way."""
+        """The same of one whose root is to be kept in another way; whether that was cut off says `is_unfinished`."""
 
-    def is_unfinished(self, desired: Desired) -> bool:
-        """Whether such a move was cut off."""
-
+    def is_unfinished(self, desired: Desired) -> bool: ...
     def has_archive(self, desired: Desired) -> bool:
-        """Whether there is a file in the place of its archive. Raises what stands against one, and touches nothing."""
+        """Whether its archive is there. Raises what stands against one. `is_atomic`: one can be written while it runs."""
 
-    def is_atomic(self, desired: Desired) -> bool:
-        """Whether it can be written to one while it runs."""
-
+    def is_atomic(self, desired: Desired) -> bool: ...
     def archive(self, desired: Desired) -> Outcome: ...
     def move(self, desired: Desired) -> Outcome: ...
     def rename(self, desired: Desired) -> Outcome: ...
