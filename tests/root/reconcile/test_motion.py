@@ -57,6 +57,23 @@ def test_the_ritual(lxc_path: Path) -> None:
     assert not left(lxc_path)
 
 
+def test_no_link_in_its_root_is_followed(lxc_path: Path) -> None:
+    """A config may name an fstab in the root, and the root may have a link in its place."""
+    host = lxc_path.parent / "host"
+    host.mkdir()
+    said = f"{lxc_path}/old/share srv none bind,optional 0 0\n"
+    for name in ("fstab", "hosts"):
+        (host / name).write_text(said if name == "fstab" else "127.0.1.1 old\n")
+    cloned.make(lxc_path, "old", "dir", f"lxc.mount.fstab = {lxc_path}/old/rootfs/etc2/fstab")
+    root = lxc_path / "old/rootfs"
+    (root / "etc2").symlink_to(host)
+    (root / "etc/hosts").unlink()
+    (root / "etc/hosts").symlink_to(host / "hosts")
+    apply(lxc_path, new_name="new", state="present")
+    assert ((host / "fstab").read_text(), (host / "hosts").read_text()) == (said, "127.0.1.1 old\n")
+    assert f"{lxc_path}/new/rootfs/etc2/fstab" in text(lxc_path, "new") and sorted(os.listdir(host)) == ["fstab", "hosts"]
+
+
 def test_check_mode_touches_nothing(lxc_path: Path) -> None:
     cloned.make(lxc_path, "old")
     before = snapshots.everything(str(lxc_path))

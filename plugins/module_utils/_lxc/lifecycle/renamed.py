@@ -74,15 +74,18 @@ def _config(one: Container, old: Container, new: Container, is_own: bool) -> Non
             raise
         return
     if is_own:
-        _fstab(repoint.path(fstab, moves), moves, new)
+        _fstab(repoint.path(fstab, moves), moves, new, _places(after, one.config))
     if after != said:
         with lock.hold(one, f"name {new.name}, which was {old.name}, in its config"):
             configfile.write(one, after, mode=None)
 
 
-def _fstab(path: str, moves: Moves, new: Container) -> None:
-    """One that lies in its directory is its own."""
-    if not path.startswith(f"{new.directory}/") or not os.path.isfile(path):
+def _fstab(path: str, moves: Moves, new: Container, places: tuple[str, ...]) -> None:
+    """One that lies in its directory is its own, but for one in its root, where links may lead anywhere."""
+    roots = (*places, new.rootfs)
+    if not path.startswith(f"{new.directory}/") or ".." in path.split("/") or any(path.startswith(f"{root}/") for root in roots):
+        return
+    if not os.path.isfile(path) or os.path.islink(path):
         return
     said = _read(path)
     if repoint.fstab(said, moves) != said:
