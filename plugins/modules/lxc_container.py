@@ -60,6 +60,18 @@ options:
       frozen: It exists and is frozen. A stopped one is started first.
       present: It exists. Whether it runs is not changed.
       absent: It does not exist. A running one is stopped first. Refused while it has snapshots, or while clones depend on it.
+  new_name:
+    description:
+      - The name that the container gets. Everything else that the task says is about the container under its new name.
+      - Its directory moves, and its config, the config and lists of its clones, its log, the host name in its root filesystem and
+        C(lxc.uts.name) follow. MAC addresses, and the machine's id, stay. Its snapshots go along, with the host name in their config; the
+        files in them are as they were when they were made.
+      - When there is no container of the old name and one of the new name is there, nothing is left to do. When both are there, it is an
+        error. When neither is, the new one is made where O(template) or O(clone_from) says from what.
+      - It is stopped for that with O(state=stopped) and O(state=restarted). With any other state one that runs is an error, and so is a
+        clone that runs with its files.
+      - With several names it must have C(%n) in it, which becomes the old name.
+    type: str
   template:
     description:
       - What a container that does not exist is made from. One that exists stays as it is. When its config says that it was made from
@@ -95,9 +107,24 @@ options:
         then on.
       - When it is not given, everything is copied.
     type: bool
+  ephemeral:
+    description:
+      - Whether the container is gone once it has stopped, however that came about, as with C(lxc-copy -e). It is C(lxc.ephemeral) in the
+        config. A restart from within keeps it.
+      - It needs O(clone_from), of which it is a snapshot, unless O(clone_snapshot=false) says otherwise.
+      - What is left of one after the host went down is removed by the next task that is about it.
+      - With O(state=stopped) one that is not there is as it should be. With O(state=restarted) it is an error, as is the restart of any
+        container that is ephemeral.
+    type: bool
+  ephemeral_tmpfs:
+    description:
+      - Whether what an O(ephemeral) container changes is kept in memory. It needs a clone that is an overlay, as one of a V(dir) and of an
+        V(overlayfs) is. A restart from within loses it, too.
+    type: bool
   backing_store:
     description:
-      - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way.
+      - How the root filesystem of a new container is kept. It is an error when that of a container that exists is kept in another way,
+        unless O(migrate=true).
       - When it is not given, V(dir) is used for a new container, and for one that is made with O(clone_from) what its source has.
       - Not together with O(template=none), which makes no root filesystem.
       - What the host lacks for one, in its kernel or among its programs, is named in check mode too.
@@ -112,6 +139,29 @@ options:
       zfs: A dataset of OpenZFS. The host needs the program C(zfs).
       aufs: What V(overlayfs) is, on a kernel that has aufs.
       best: V(btrfs) where O(lxc_path) is on one, else V(dir). Any is right for a container that exists.
+  archive:
+    description:
+      - A file that the container is written to, C(.tar.zst), C(.tar.xz) or C(.tar.gz), which only root can read. It has the config and the
+        root filesystem, with owners by number, extended attributes, ACLs, capabilities, hard links, holes and device nodes, and no sockets.
+      - O(template=local) makes a container from it.
+      - A file that is there already stays as it is, unless O(force=true), and is no change.
+      - It is written when all else is done, and before the container is started or removed. One that is frozen may be written, and one
+        that runs where its backing store takes a snapshot of one moment, as V(btrfs). Else one that runs is an error.
+      - The directory above it exists, and is not the container's own. With several names it must have C(%n) in it, which becomes the name.
+    type: path
+  force:
+    description:
+      - Whether O(archive) is written anew where there is such a file, which is a change each time.
+    type: bool
+  migrate:
+    description:
+      - Whether the root filesystem of a container that exists is moved, where O(backing_store) is another than it has. All of it is copied
+        into new storage, as O(size), O(fs_type) and O(directory) say, which comes into the place of the old in one moment; that is removed
+        last. When anything fails, the container is as it was.
+      - It is stopped for that with O(state=stopped) and O(state=restarted). With any other state one that runs is an error, and so are
+        snapshots of it, and clones that use its files.
+      - One of V(aufs) can be moved on a kernel that has none, too.
+    type: bool
   size:
     description:
       - How much the root filesystem may hold, as C(512M) or C(2G), in steps of 1024. A number alone is bytes.
@@ -516,6 +566,41 @@ EXAMPLES = r"""
     clone_from: web
     clone_snapshot: true
 
+- name: Write it to a file before it is removed
+  hostkit.lxc.lxc_container:
+    name: web
+    state: absent
+    archive: /srv/backup/%n.tar.zst
+
+- name: Make it again from that
+  hostkit.lxc.lxc_container:
+    name: web
+    template: local
+    template_options:
+      fstree: /srv/backup/web.tar.zst
+      devices: true
+
+- name: Keep it in an image from now on
+  hostkit.lxc.lxc_container:
+    name: web
+    state: restarted
+    backing_store: loop
+    size: 10G
+    migrate: true
+
+- name: One to try something on that is gone once it is stopped, and that writes to no disk
+  hostkit.lxc.lxc_container:
+    name: web-once
+    clone_from: web
+    ephemeral: true
+    ephemeral_tmpfs: true
+
+- name: Another name; stopped for that, and started again
+  hostkit.lxc.lxc_container:
+    name: web-try
+    new_name: web4
+    state: restarted
+
 - name: Shut it down, with half a minute for that
   hostkit.lxc.lxc_container:
     name: web
@@ -656,9 +741,16 @@ _STORAGE: dict[str, Any] = {
     "backing_store": {"type": "str", "choices": ["dir", "overlayfs", "btrfs", "loop", "lvm", "zfs", "aufs", "best"]},
     "directory": {"type": "path"},
     **{option: {"type": "str"} for option in ("vg_name", "lv_name", "thinpool", "zfs_root")},
+    "migrate": {"type": "bool"},
     "size": {"type": "str", "aliases": ["fs_size"]},
     "fs_type": {"type": "str", "choices": ["ext4", "ext3", "ext2", "xfs", "btrfs"]},
 }
+_WORDS = (
+    "template", "hostname", "arch", "apparmor_profile", "seccomp_profile", "selinux_context", "new_name", "clone_name", "clone_from",
+    "container_command",
+)  # fmt: skip
+_ARCHIVE: dict[str, Any] = {"archive": {"type": "path"}, "force": {"type": "bool"}}
+_ORIGIN: dict[str, Any] = {word: {"type": "bool"} for word in ("clone_snapshot", "ephemeral", "ephemeral_tmpfs")}
 
 
 def argument_spec() -> dict[str, Any]:
@@ -685,22 +777,12 @@ def argument_spec() -> dict[str, Any]:
         "groups": {"type": "list", "elements": "str"},
     }
     capabilities = {"drop": {"type": "list", "elements": "str"}, "keep": {"type": "list", "elements": "str"}}
-    words = (
-        "template",
-        "hostname",
-        "arch",
-        "apparmor_profile",
-        "seccomp_profile",
-        "selinux_context",
-        "clone_name",
-        "clone_from",
-        "container_command",
-    )
     return {
         "name": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "restarted", "frozen", "present", "absent"]},
         "template_options": {"type": "raw"},
-        "clone_snapshot": {"type": "bool"},
+        **_ORIGIN,
+        **_ARCHIVE,
         **_STORAGE,
         "config": {"type": "raw"},
         "container_config": {"type": "list", "elements": "str"},
@@ -718,7 +800,7 @@ def argument_spec() -> dict[str, Any]:
         "delete_snapshots": {"type": "bool"},
         "container_log": {"type": "bool"},
         "container_log_level": {"type": "str", "choices": list(_ansible.LOG_LEVELS)},
-        **{word: {"type": "str"} for word in words},
+        **{word: {"type": "str"} for word in _WORDS},
     }
 
 

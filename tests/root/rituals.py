@@ -137,6 +137,23 @@ def clones(place: Path) -> dict[str, Options]:
     }
 
 
+def motions(place: Path) -> list[Options]:
+    """One after the other, of the stopped container m-old, which becomes m-new."""
+    return [
+        {"name": "m-once", "clone_from": "m-old", "ephemeral": True, "ephemeral_tmpfs": True},
+        {"name": "m-once", "state": "stopped", "clone_from": "m-old", "ephemeral": True},
+        {"name": "m-old", "new_name": "m-new"},
+        {"name": "m-new", "state": "stopped", "backing_store": "overlayfs", "migrate": True},
+        {"name": "m-new", "state": "present", "archive": f"{place}/m-new.tar.gz", "force": False},
+        {
+            "name": "m-again",
+            "template": "local",
+            "template_options": {"fstree": f"{place}/m-new.tar.gz", "devices": True},
+            "network": [],
+        },
+    ]
+
+
 class Step(NamedTuple):
     """Options, how many actions they take, and whether they are a change each time."""
 

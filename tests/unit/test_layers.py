@@ -40,10 +40,10 @@ AGAINST_ORDER = {
 }
 # The files of reconcile from the bottom up; an import goes down, or stays in its row.
 RECONCILE = (
-    "plan place desired verbs task",  # values
-    "cloning checks meaning options parameters stored",  # the task's words become what is wanted
-    "missing inside passing shortage observe observe_config origin",  # what is there
-    "drift settled moves removal container snapshot_plan",  # the plan: no effects
+    "plan place besides desired course verbs task",  # values
+    "cloning checks asked meaning options parameters stored",  # the task's words become what is wanted
+    "missing inside passing shortage observe observe_config beside origin",  # what is there
+    "drift settled moves removal archiving renaming container snapshot_plan",  # the plan: no effects
     "reconciliation conditions wait effects work bridge_making",  # what is done, and looked at again
     "fleet facts command bridge snapshot snapshot_facts",  # the jobs of the modules
 )

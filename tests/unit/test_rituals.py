@@ -54,7 +54,8 @@ def tables(module: str) -> list[Any]:
     if module == "lxc_snapshot":
         return [step.options for step in [*told["snapshot_life"]("dir"), told["snapshot_end"]("dir")]]
     made = [creation.options for creation in told["creations"](Path(), Path(), "", "").values()]
-    return [*told["ALREADY"], *told["CONTAINER"], told["KEEP"], *told["ENDS"], *made, *told["clones"](Path()).values()]
+    made += [*told["clones"](Path()).values(), *told["motions"](Path())]
+    return [*told["ALREADY"], *told["CONTAINER"], told["KEEP"], *told["ENDS"], *made]
 
 
 @pytest.mark.parametrize(("target", "module"), MODULES)

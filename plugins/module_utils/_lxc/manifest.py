@@ -84,6 +84,7 @@ def kernel_namespace() -> tuple[object, ...]:
 def lifecycle() -> tuple[object, ...]:
     from .lifecycle import (
         apart,
+        archive,
         attach,
         attach_child,
         attach_kill,
@@ -102,11 +103,11 @@ def lifecycle() -> tuple[object, ...]:
         cloneconfig,
         clonefiles,
         configfile,
-        create,
     )
 
     return (
         apart,
+        archive,
         attach,
         attach_child,
         attach_kill,
@@ -125,15 +126,16 @@ def lifecycle() -> tuple[object, ...]:
         cloneconfig,
         clonefiles,
         configfile,
+    )
+
+
+def lifecycle_create() -> tuple[object, ...]:
+    from .lifecycle import (
         create,
-    )
-
-
-def lifecycle_dependents() -> tuple[object, ...]:
-    from .lifecycle import (
         dependents,
         destroy,
         details,
+        ephemeral,
         evidence,
         exchange,
         fifo,
@@ -149,14 +151,14 @@ def lifecycle_dependents() -> tuple[object, ...]:
         intent,
         ledger,
         lock,
-        log,
-        namespaces,
     )
 
     return (
+        create,
         dependents,
         destroy,
         details,
+        ephemeral,
         evidence,
         exchange,
         fifo,
@@ -172,17 +174,21 @@ def lifecycle_dependents() -> tuple[object, ...]:
         intent,
         ledger,
         lock,
-        log,
-        namespaces,
     )
 
 
-def lifecycle_newconfig() -> tuple[object, ...]:
+def lifecycle_log() -> tuple[object, ...]:
     from .lifecycle import (
+        log,
+        migrate,
+        namespaces,
         newconfig,
         partial,
         recovery,
         rehearsal,
+        rename,
+        renamed,
+        renaming,
         replace,
         replacing,
         restore,
@@ -193,19 +199,19 @@ def lifecycle_newconfig() -> tuple[object, ...]:
         source,
         start,
         start_errors,
-        startable,
-        stop,
-        unapplied,
-        users,
-        volumes,
-        wholefile,
     )
 
     return (
+        log,
+        migrate,
+        namespaces,
         newconfig,
         partial,
         recovery,
         rehearsal,
+        rename,
+        renamed,
+        renaming,
         replace,
         replacing,
         restore,
@@ -216,13 +222,13 @@ def lifecycle_newconfig() -> tuple[object, ...]:
         source,
         start,
         start_errors,
-        startable,
-        stop,
-        unapplied,
-        users,
-        volumes,
-        wholefile,
     )
+
+
+def lifecycle_startable() -> tuple[object, ...]:
+    from .lifecycle import startable, stop, unapplied, users, volumes, wholefile
+
+    return startable, stop, unapplied, users, volumes, wholefile
 
 
 def monitor() -> tuple[object, ...]:
@@ -287,6 +293,10 @@ def network() -> tuple[object, ...]:
 
 def reconcile() -> tuple[object, ...]:
     from .reconcile import (
+        archiving,
+        asked,
+        beside,
+        besides,
         bridge,
         bridge_making,
         checks,
@@ -294,6 +304,7 @@ def reconcile() -> tuple[object, ...]:
         command,
         conditions,
         container,
+        course,
         desired,
         drift,
         effects,
@@ -302,14 +313,13 @@ def reconcile() -> tuple[object, ...]:
         inside,
         meaning,
         missing,
-        moves,
-        observe,
-        observe_config,
-        options,
-        origin,
     )
 
     return (
+        archiving,
+        asked,
+        beside,
+        besides,
         bridge,
         bridge_making,
         checks,
@@ -317,6 +327,7 @@ def reconcile() -> tuple[object, ...]:
         command,
         conditions,
         container,
+        course,
         desired,
         drift,
         effects,
@@ -325,22 +336,23 @@ def reconcile() -> tuple[object, ...]:
         inside,
         meaning,
         missing,
-        moves,
-        observe,
-        observe_config,
-        options,
-        origin,
     )
 
 
-def reconcile_parameters() -> tuple[object, ...]:
+def reconcile_moves() -> tuple[object, ...]:
     from .reconcile import (
+        moves,
+        observe,
+        observe_config,
+        options,
+        origin,
         parameters,
         passing,
         place,
         plan,
         reconciliation,
         removal,
+        renaming,
         settled,
         shortage,
         snapshot,
@@ -349,17 +361,21 @@ def reconcile_parameters() -> tuple[object, ...]:
         stored,
         task,
         verbs,
-        wait,
-        work,
     )
 
     return (
+        moves,
+        observe,
+        observe_config,
+        options,
+        origin,
         parameters,
         passing,
         place,
         plan,
         reconciliation,
         removal,
+        renaming,
         settled,
         shortage,
         snapshot,
@@ -368,9 +384,13 @@ def reconcile_parameters() -> tuple[object, ...]:
         stored,
         task,
         verbs,
-        wait,
-        work,
     )
+
+
+def reconcile_wait() -> tuple[object, ...]:
+    from .reconcile import wait, work
+
+    return wait, work
 
 
 def rootfs() -> tuple[object, ...]:
@@ -386,10 +406,28 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
+    from .storage import (
+        aufs,
+        aufsmerge,
+        backends,
+        base,
+        btrfs,
+        copy,
+        grow,
+        loop,
+        lvm,
+        mkfs,
+        named,
+        naming,
+        overlayfs,
+        rare,
+        size,
+        volume,
+        zfs,
+    )
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
+    return aufs, aufsmerge, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
 
 
 def template() -> tuple[object, ...]:

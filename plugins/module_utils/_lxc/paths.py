@@ -24,6 +24,7 @@ MONITOR_CLAIM = RUN + "/monitor.claim"
 LEDGER = RUN + "/inits"
 MONITOR_LOG = LOG + "/hostkit-monitor.log"
 STATE = "/var/lib/hostkit-lxc"
+SPENT = "hostkit-ephemeral"  # in the directory of an ephemeral container that has run
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}")
 NAME_RULE = "1 to 64 of the characters A-Z a-z 0-9 _ . + @ -, not beginning with - and not . or .."

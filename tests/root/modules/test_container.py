@@ -127,3 +127,9 @@ def test_snapshots_go_along_only_when_that_is_said(container: Module, lxc_path: 
     assert not refused["changed"] and refused["container"]["state"] == "RUNNING"
     ritual(container, {"name": "m-snap", **rituals.REMOVAL})
     assert not (lxc_path / "m-snap").exists()
+
+
+def test_what_few_tasks_do(container: Module, lxc_path: Path) -> None:
+    container.done(name="m-old", state="stopped", **BUSYBOX)
+    for options in rituals.motions(lxc_path):
+        ritual(container, options)

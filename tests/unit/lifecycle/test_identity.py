@@ -134,3 +134,24 @@ def test_a_directory_that_is_a_link_stays_inside(root: Path, tmp_path: Path) -> 
     (root / "etc").symlink_to("/usr/etc")
     identity.change(str(root), "old", "new")
     assert (root / "usr/etc/hostname").read_text() == "new\n"
+
+
+def test_a_renamed_root_is_written_as_often_as_it_takes(tmp_path):
+    """After a kill a file may have the beginning of what it was to be; one that somebody else has written since is left alone."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/hostname").write_text("web\n")
+    (root / "etc/hosts").write_text("1.1.1.1 web\n")
+    (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    root_fd = os.open(root, os.O_PATH)
+    edits = identity.foresee(root_fd, "web", "web.two")
+    os.close(root_fd)
+    assert edits == {"etc/hostname": ["web\n", "web.two\n"], "etc/hosts": ["1.1.1.1 web\n", "1.1.1.1 web.two\n"]}
+    for cut_off in ("1.1.1.1 web\n", "", "1.1.1", "1.1.1.1 web.two\n"):
+        (root / "etc/hosts").write_text(cut_off)
+        identity.apply(str(root), edits)
+        assert (root / "etc/hosts").read_text() == "1.1.1.1 web.two\n"
+    (root / "etc/hosts").write_text("2.2.2.2 else\n")
+    identity.apply(str(root), edits)
+    assert (root / "etc/hosts").read_text() == "2.2.2.2 else\n"
+    assert (root / "etc/machine-id").read_text().startswith("0123")

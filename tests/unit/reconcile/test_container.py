@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import errors, paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, observe, origin
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import STATES, Desired, Observed
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.course import RUN
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Desired, Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.wire.protocol import State
 
 STANDS = {
@@ -20,6 +21,7 @@ STANDS = {
     "frozen": Observed("defined", "FROZEN"),
     "half-made": Observed("half-made"),
 }
+STATES = tuple(RUN)
 WHERE = paths.container("p1", "/nowhere")
 
 
@@ -164,7 +166,7 @@ def test_a_root_that_is_elsewhere_is_an_error_that_says_where(state, said, rootf
     with pytest.raises(errors.BadValue) as caught:
         container.plan(Desired(WHERE, state, template="busybox", **said), Observed("defined", "STOPPED", rootfs=rootfs), Recorder())
     assert (caught.value.option, caught.value.expected) == (option, expected)
-    assert "Nothing moves" in caught.value.hint
+    assert ("migrate: true" if option == "backing_store" and rootfs else "Nothing moves") in caught.value.hint
 
 
 def sized(rootfs, size, wanted="2G", state="started"):

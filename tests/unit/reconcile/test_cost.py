@@ -54,7 +54,7 @@ query.config_item = lambda one, key, **_asker: {{"lxc.uts.name": "m1", "lxc.tty.
 
 # Facts of a container are in its config, so its language is loaded for them. What options mean in it, and whether it says
 # so already, takes its keys, the checks of their values and the options themselves.
-CALLS = [(STARTED, 1460), (INFO, 2360), (CONFIG, 2660), (SNAPSHOT, 3750)]
+CALLS = [(STARTED, 1470), (INFO, 2360), (CONFIG, 2660), (SNAPSHOT, 3750)]
 
 
 @pytest.mark.parametrize(("call", "limit"), CALLS, ids=["started", "info", "config", "snapshot"])

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import ConfigError
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import configfile
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, drift, effects, observe_config, settled, verbs
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import container, course, drift, effects, observe_config, settled
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.desired import Observed
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile.parameters import desired
 
@@ -114,7 +114,7 @@ def test_lists_are_compared_as_lists():
     running = {"lxc.cap.drop": "mknod\nsys_time\n"}
     assert (
         plan(TEXT + "lxc.cap.drop = mknod sys_time\n", state="RUNNING", config={"lxc.cap.drop": ["mknod", "sys_time"]}, running=running)
-        == verbs.Plan()
+        == course.Plan()
     )
 
 

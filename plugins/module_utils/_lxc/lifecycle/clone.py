@@ -33,7 +33,8 @@ class CloneRequest(NamedTuple):
     """`config` and `networks` are laid over what the source says; None for networks says nothing.
 
     `snapshot` shares the source's blocks or files, and `maybe` makes a full copy of it where the backend cannot (a directory's snapshot
-    is an overlay over it, which only a clone may be). `keep_name` and `keep_mac` keep host name and MAC addresses.
+    is an overlay over it, which only a clone may be). `keep_name` and `keep_mac` keep host name and MAC addresses. With `tmpfs` what it
+    changes is in memory while it runs.
     """
 
     source: Container
@@ -46,6 +47,7 @@ class CloneRequest(NamedTuple):
     networks: Optional[Sequence[Mapping[str, newconfig.Value]]] = None
     keep_name: bool = False
     keep_mac: bool = False
+    tmpfs: bool = False
 
 
 class _Way(NamedTuple):
@@ -174,7 +176,12 @@ def _text(request: CloneRequest, read: _Read, rootfs_path: str, *digit: Callable
     name = "" if request.keep_name else request.target.name
     moves = _moves(request, read.config, rootfs_path)
     renaming = cloneconfig.Renaming(moves, rootfs_path, name, request.keep_mac, request.source.config)
-    return cloneconfig.text(read.text, renaming, request.config, request.networks, *digit)
+    text = cloneconfig.text(read.text, renaming, request.config, request.networks, *digit)
+    if request.tmpfs:
+        from . import ephemeral
+
+        text = ephemeral.on_tmpfs(text, request.target, rootfs_path)
+    return text
 
 
 def _moves(request: CloneRequest, config: Config, rootfs_path: str) -> list[tuple[str, str]]:

@@ -54,6 +54,17 @@ def original(source: Container) -> str:
     return place if above.endswith("snaps") and os.path.lexists(f"{above[:-5]}/{place}/config") else source.name
 
 
+def rename(target: Container, store: Backend, edits: identity.Edits) -> None:
+    """The names in the root of one that is no copy."""
+
+    def inside() -> None:
+        directory = store.mount_host(target.rootfs)
+        identity.apply(directory, edits)
+        store.umount(directory)
+
+    apart(inside)
+
+
 def wanted(config: Config) -> list[str]:
     """The hooks that are run."""
     return [hook for hook in config.hooks("clone") if not hook.strip().endswith(_RENAMES)]

@@ -23,19 +23,58 @@ _ID = re.compile(r"[0-9a-f]{32}\n?")
 _IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 _SCRIPTS = "etc/sysconfig/network-scripts"
 
+Act = Callable[[str], str]
+# A path in a root to the text before and after.
+Edits = dict[str, list[str]]
+
 
 def change(directory: str, old: str, new: str) -> None:
-    """Give the root at this directory another name; `old` is the one that it had."""
+    """Give the root at this directory, which is a copy, another name; `old` is the one that it had."""
     root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _edit(root_fd, "etc/hostname", lambda _text: f"{new}\n")
-        _edit(root_fd, "etc/hosts", lambda text: hosts(text, old, new))
-        for path in ("etc/sysconfig/network", *_interfaces(root_fd)):
-            _edit(root_fd, path, lambda text: sysconfig(text, old, new))
+        for path, act in _named(root_fd, old, new):
+            _edit(root_fd, path, act)
         for path in _IDS:
             _edit(root_fd, path, lambda text: "" if _ID.fullmatch(text) else text)
     finally:
         os.close(root_fd)
+
+
+def foresee(root_fd: int, old: str, new: str) -> Edits:
+    """What has the name in it, in a root that is no copy: its machine's id stays."""
+    found: Edits = {}
+    for path, act in _named(root_fd, old, new):
+
+        def note(text: str, path: str = path, act: Act = act) -> str:
+            if act(text) != text:
+                found[path] = [text, act(text)]
+            return text
+
+        _edit(root_fd, path, note)
+    return found
+
+
+def apply(directory: str, edits: Edits) -> None:
+    """As often as it takes: a file that was being written when we were killed has the beginning of what it is to be."""
+    root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path, (before, after) in edits.items():
+
+            def act(text: str, before: str = before, after: str = after) -> str:
+                return after if text == before or after.startswith(text) else text
+
+            _edit(root_fd, path, act)
+    finally:
+        os.close(root_fd)
+
+
+def _named(root_fd: int, old: str, new: str) -> list[tuple[str, Act]]:
+    sysconfigs = ("etc/sysconfig/network", *_interfaces(root_fd))
+    return [
+        ("etc/hostname", lambda _text: f"{new}\n"),
+        ("etc/hosts", lambda text: hosts(text, old, new)),
+        *((path, lambda text: sysconfig(text, old, new)) for path in sysconfigs),
+    ]
 
 
 def hosts(text: str, old: str, new: str) -> str:
@@ -66,7 +105,7 @@ def _interfaces(root_fd: int) -> list[str]:
         os.close(directory_fd)
 
 
-def _edit(root_fd: int, path: str, act: Callable[[str], str]) -> None:
+def _edit(root_fd: int, path: str, act: Act) -> None:
     try:
         place_fd = beneath.open_in_root(root_fd, path, os.O_PATH)
     except OSError:  # it is not there, or a link that leads nowhere inside

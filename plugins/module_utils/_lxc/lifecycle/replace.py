@@ -77,6 +77,11 @@ def going(container: Container, layers: tuple[str, ...]) -> list[str]:
 def check(container: Container) -> None:
     """What stands against a replacement whatever the new one is."""
     check_stopped(container)
+    check_place(container)
+
+
+def check_place(container: Container) -> None:
+    """The same, but for its being in use."""
     root = _root(container, container)
     if os.path.islink(container.directory):
         leads = f"{container.directory} is a symbolic link to {os.readlink(container.directory)}"
@@ -87,7 +92,7 @@ def check(container: Container) -> None:
     places = _own_places(root) if _is_managed(container) else ()
     mounted = [where for place in (container.directory, *places) for where in tree.mounts_below(place)]
     if mounted:
-        raise InUse(f"Container {container.name} cannot be restored: {mounted[0]} is mounted in it")
+        raise InUse(f"Container {container.name} cannot be replaced in place: {mounted[0]} is mounted in it")
 
 
 def check_stopped(container: Container) -> None:

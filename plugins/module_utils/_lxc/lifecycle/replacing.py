@@ -11,6 +11,7 @@ from ..paths import Container
 
 WORK = ".hostkit-restore"
 _JOURNAL = "hostkit-restoring"
+RENAMING = "hostkit-renaming"
 
 
 def work_of(container: Container) -> Container:

@@ -78,14 +78,14 @@ def restore(container: Container, snapshot: Container, force: bool, log: clone.L
         with contextlib.ExitStack() as held:
             _hold_all(held, found)
             plans = [*(_flattening(one, log, timeout) for one in found), (container, make, _layers(snapshot))]
-            return _carry_out(plans, lambda: _again(found, dependents_of_root(container, snapshot)), timeout)
+            return carry_out(plans, lambda: _again(found, dependents_of_root(container, snapshot)), timeout)
 
 
 def flatten(found: Sequence[Container], log: clone.Log, timeout: float = lock.TIMEOUT) -> list[str]:
     """Each gets all its files in a directory or a volume of its own, all of them or none."""
     with contextlib.ExitStack() as held:
         _hold_all(held, found)
-        return _carry_out([_flattening(one, log, timeout) for one in found], lambda: None, timeout)
+        return carry_out([_flattening(one, log, timeout) for one in found], lambda: None, timeout)
 
 
 def _hold_all(held: contextlib.ExitStack, found: Iterable[Container]) -> None:
@@ -93,7 +93,7 @@ def _hold_all(held: contextlib.ExitStack, found: Iterable[Container]) -> None:
         held.enter_context(replace.hold(one, "give it files of its own"))
 
 
-def _carry_out(plans: Sequence[Plan], look_again: Callable[[], None], timeout: float) -> list[str]:
+def carry_out(plans: Sequence[Plan], look_again: Callable[[], None], timeout: float) -> list[str]:
     """Prepare all, exchange all, and only then remove what was there. Until the last has been exchanged all of it goes back."""
     warnings: list[str] = []
     with Rollback() as rollback:

@@ -27,7 +27,7 @@ from ..kernel import libc, namespace, process
 from ..network import types
 from ..paths import Container
 from ..storage import backends
-from . import hook_scope, hooks, init, namespaces, unapplied
+from . import ephemeral, hook_scope, hooks, init, namespaces, unapplied
 from .exchange import Exchange
 from .log import Log
 
@@ -111,6 +111,8 @@ def _start(plan: init.Plan, report: Report, log: Log) -> None:
         terminals, fds = _accompany(plan, pid, pidfd, exchange, report, log)
         if plan.scope is not None:  # only of a start that succeeds: what another has begun is ended by who cleans up
             plan.scope.release()
+        if plan.config.get_bool("lxc.ephemeral", False):
+            ephemeral.note(plan.container)
         report({"running": True, "terminals": terminals, "free": _is_free(plan.config)}, fds)
     except BaseException as error:
         _kill(pidfd)

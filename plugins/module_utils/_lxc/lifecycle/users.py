@@ -76,11 +76,11 @@ def everyone(lxc_path: str) -> Iterator[Container]:
         one = Container(lxc_path, name)
         if os.path.lexists(one.config):
             yield one
-        yield from _snapshots(one)
+        yield from snapshots(one)
     for name in set(dependents.directories(f"{lxc_path}snaps")) - set(names):
-        yield from _snapshots(Container(lxc_path, name))
+        yield from snapshots(Container(lxc_path, name))
 
 
-def _snapshots(one: Container) -> Iterator[Container]:
+def snapshots(one: Container) -> Iterator[Container]:
     """Half-made ones may have files already; what has none has no config."""
     yield from (entry.container for entry in snapshot_list.entries(one) if os.path.isfile(entry.container.config))

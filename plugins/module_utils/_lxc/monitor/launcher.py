@@ -17,7 +17,7 @@ from ..config import parser
 from ..config.model import Config
 from ..errors import LxcError, StepError
 from ..kernel import sockets
-from ..lifecycle import finish, hook_scope, start
+from ..lifecycle import ephemeral, finish, hook_scope, start
 from ..lifecycle.log import Log, level_number
 from ..lifecycle.start_errors import as_lxc_error
 from ..paths import Container
@@ -92,6 +92,9 @@ def clean(record: Record, target: str, end: socket.socket, root_mount: str, with
         if programs:  # what those of a start that failed have begun, or of an end that was given up
             hook_scope.remove(record.container)
         finish.finish(record.container, config, root_mount, remains, target, end.close, log)
+        if target == "stop" and ephemeral.is_spent(record.container):
+            for problem in ephemeral.end(record.container):
+                log.write("ERROR", problem)
 
     return fork(run, [end.fileno(), *record.namespaces.values()], environment.restore_limits)
 

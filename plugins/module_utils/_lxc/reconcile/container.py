@@ -8,12 +8,21 @@ The table of all states stands in docs/states.md, and tests/unit/reconcile/test_
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .course import RUN, Plan
 from .desired import Desired, Observed
-from .verbs import RUN, Plan, Verbs
+
+if TYPE_CHECKING:
+    from .verbs import Verbs
 
 
-def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+def plan(desired: Desired, observed: Observed, verbs: Verbs, besides: bool = True) -> Plan:
     """The changes, in the order in which they are made. Raises what stands against them."""
+    if desired.besides is not None and besides:
+        from .renaming import plan_besides
+
+        return plan_besides(desired, observed, verbs, plan)
     if desired.state == "absent":
         from .removal import plan_removal
 
@@ -35,4 +44,4 @@ def plan(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
         return base
     from .moves import running
 
-    return running(base, desired, observed.state, verbs)
+    return running(base, desired, observed.state, verbs, observed.ephemeral)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..paths import Container
 
-STATES = ("started", "stopped", "restarted", "frozen", "present", "absent")
+if TYPE_CHECKING:
+    from .besides import Besides
+
 STOP_TIMEOUT = 60.0
 WAIT_TIMEOUT = 60.0
 
@@ -41,6 +43,7 @@ class Desired(NamedTuple):
     delete_snapshots: bool = False
     log_file: str = ""
     log_level: str = ""
+    besides: Besides | None = None
 
     @property
     def says_config(self) -> bool:
@@ -67,3 +70,5 @@ class Observed(NamedTuple):
     template: str = ""
     rootfs: str | None = None  # not asked
     size: int | None = None
+    ephemeral: bool = False  # asked where it may be stopped
+    former: Observed | None = None  # None: it has the new name by now. One whose renaming was cut off is "renaming"

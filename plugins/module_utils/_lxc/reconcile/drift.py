@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ..config import edit, items, keys, lines, parser
+from .course import Plan
 from .desired import Desired, NetworkSection, Observed
 from .plan import Change
-from .verbs import Plan
 
 
 def plan_config(desired: Desired, observed: Observed, write: Callable[[Desired], object]) -> Plan:

@@ -17,6 +17,7 @@ from .verbs import Outcome
 if TYPE_CHECKING:
     from ..lifecycle.clone import CloneRequest
     from ..lifecycle.create import CreateRequest
+    from .besides import Besides
 
 LOCK_TIMEOUT = 30.0
 
@@ -64,6 +65,52 @@ class Effects:
 
         startable.check(desired.container, config or observe_config.read_config(desired.container))
 
+    def foresee_renaming(self, desired: Desired) -> str:
+        from ..lifecycle import rename
+
+        return rename.foresee(_besides(desired).former or desired.container, desired.container)
+
+    def rename(self, desired: Desired) -> Outcome:
+        from ..lifecycle import rename
+
+        was_done, warnings = rename.rename(_besides(desired).former or desired.container, desired.container)
+        return Outcome(warnings, was_so=not was_done)
+
+    def foresee_move(self, desired: Desired) -> str:
+        from ..lifecycle import migrate
+
+        return migrate.foresee(desired.container, desired.backing_store or "", desired.backing_options)
+
+    def is_unfinished(self, desired: Desired) -> bool:
+        from ..lifecycle import migrate
+
+        return migrate.is_unfinished(desired.container)
+
+    def move(self, desired: Desired) -> Outcome:
+        from ..lifecycle import migrate
+
+        log = self._log or _progress(desired)
+        was_done, warnings = migrate.migrate(desired.container, desired.backing_store or "", desired.backing_options, log)
+        return Outcome(warnings, was_so=not was_done)
+
+    def has_archive(self, desired: Desired) -> bool:
+        from ..lifecycle import archive
+
+        path = _besides(desired).archive
+        archive.check(desired.container, path)
+        return os.path.lexists(path)
+
+    def is_atomic(self, desired: Desired) -> bool:
+        from ..lifecycle import archive
+
+        return archive.is_atomic(desired.container)
+
+    def archive(self, desired: Desired) -> Outcome:
+        from ..lifecycle import archive
+
+        besides = _besides(desired)
+        return Outcome(was_so=not archive.write(desired.container, besides.archive, besides.force, self._log or _progress(desired)))
+
     def create(self, desired: Desired) -> Outcome:
         from ..lifecycle import partial
 
@@ -88,7 +135,8 @@ class Effects:
     def destroy(self, desired: Desired) -> Outcome:
         from ..lifecycle import destroy, recovery
 
-        recovery.bring_to_end(desired.container, "destroy it")  # what a killed restore has left goes with it
+        if recovery.bring_to_end(desired.container, "destroy it"):  # what a killed restore has left goes with it
+            return Outcome()
         try:
             return Outcome(destroy.destroy(desired.container, desired.delete_snapshots))
         except NotFound:
@@ -131,9 +179,12 @@ class Effects:
         return Outcome(started.warnings, started.was_up)
 
     def stop(self, desired: Desired) -> Outcome:
-        from ..lifecycle import stop
+        from ..lifecycle import ephemeral, stop
 
+        is_going = ephemeral.is_ephemeral(desired.container)
         stopped = stop.stop(desired.container, desired.stop_timeout)
+        if is_going:
+            ephemeral.await_end(desired.container)
         return Outcome(was_so=stopped.how == "already", how=_how(stopped.how, stopped.signal))
 
     def freeze(self, desired: Desired) -> Outcome:
@@ -145,6 +196,12 @@ class Effects:
         from ..lifecycle import freeze
 
         return Outcome(was_so=not freeze.thaw(desired.container, desired.wait_timeout))
+
+
+def _besides(desired: Desired) -> Besides:
+    from .besides import Besides
+
+    return desired.besides or Besides()
 
 
 def _how(how: str, signal: str) -> str:
@@ -183,4 +240,5 @@ def _clone_request(desired: Desired, source: Container, is_snapshot: bool) -> Cl
         backing_options=desired.backing_options,
         config=desired.config,
         networks=desired.networks,
+        tmpfs=_besides(desired).tmpfs,
     )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LxcError
 from ..lifecycle import info
-from ..paths import check_lxc_path
+from ..paths import SPENT, check_lxc_path
 from ..wire import query
 from ..wire.exchange import Ask
 from . import container
@@ -24,7 +24,9 @@ from .parameters import desired
 from .place import lxc_path_of
 from .plan import Report
 from .task import Task
-from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .verbs import Verbs
 
 
 class Fleet:
@@ -45,10 +47,7 @@ class Fleet:
 
     def apply(self) -> Report:
         for task in self._tasks:
-            if not os.path.lexists(task.desired.container.directory):  # perhaps while it is put in another's place
-                from ..lifecycle import recovery
-
-                task.attempt(lambda lost: recovery.bring_to_end(lost.desired.container, "bring it back to its place"))
+            task.attempt(_recover)
         self._plan()
         if any(task.plan.changes or task.desired.wait_for for task in self._tasks):
             from . import work
@@ -62,6 +61,7 @@ class Fleet:
 
     def _plan_one(self, task: Task) -> None:
         task.observed = observe(task.desired)
+        task.standing = (task.observed.former and task.desired.besides and task.desired.besides.former) or task.standing
         task.plan = container.plan(task.desired, task.observed, self._verbs)
         made_from, asked = task.observed.template, task.desired.template
         if made_from and asked and made_from != f"hostkit.lxc {asked}":
@@ -70,7 +70,7 @@ class Fleet:
             task.warnings += filter(None, [other_template(made_from, asked)])
 
     def _report(self, predicted: bool) -> Report:
-        containers = [task.desired.container for task in self._tasks]
+        containers = [task.standing for task in self._tasks]
         entries = [_entry(task, predicted, asker) for task, asker in zip(self._tasks, query.askers(containers, info.QUESTIONS))]
         failed = [task for task in self._tasks if task.error]
         result: dict[str, object] = {"containers": entries}
@@ -103,13 +103,23 @@ def job(params: Mapping[str, Any]) -> Fleet:
     return Fleet(desired(params, lxc_path), verbs)
 
 
+def _recover(task: Task) -> None:
+    """From somebody's being killed who put it in its place, or from the end of an ephemeral one, which a removal counts as its own."""
+    place = task.desired.container.directory
+    is_spent = task.desired.state != "absent" and os.path.lexists(f"{place}/{SPENT}")
+    if is_spent or not os.path.isdir(place) or os.path.islink(place):
+        from ..lifecycle import recovery
+
+        recovery.bring_to_end(task.desired.container, "bring it back to its place")
+
+
 def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:
     plan = task.plan
     entry = _facts(task, asker)
-    if predicted and task.error is None:
-        states = [change.after for change in plan.changes if change.field == "state"]
-        known = "STOPPED" if entry["state"] == "ABSENT" else entry["state"]
-        entry["state"] = "ABSENT" if task.desired.state == "absent" else states[-1] if states else known
+    if predicted and task.error is None and plan.changes:
+        from .work import predicted_state
+
+        entry["state"] = predicted_state(task, entry["state"])
     changed = bool(task.done) or (predicted and task.error is None and bool(plan.changes))
     entry.update(changed=changed, actions=task.actions, pending_restart=list(plan.pending_restart), failed=task.error is not None)
     if task.error is not None:
@@ -119,7 +129,7 @@ def _entry(task: Task, predicted: bool, asker: Ask) -> dict[str, object]:
 
 def _facts(task: Task, asker: Ask) -> dict[str, object]:
     try:
-        return info.summary(task.desired.container, asker)
+        return info.summary(task.standing, asker)
     except (LxcError, OSError) as error:  # facts are an extra: what was done has been done
         task.warnings.append(f"Its facts could not be read: {error}")
         return {"name": task.name, "state": task.observed.state}

@@ -44,8 +44,11 @@ def _others(one: Container) -> str:
     return f"{'Nearest' if near else 'There are'}: {shown}" if shown else f"There is no container in {one.lxc_path}"
 
 
-def missing(one: Container, existence: str) -> LxcError:
-    """The error for what is not there, or not whole, when nothing says what to make it from."""
+def missing(one: Container, existence: str, former: Container | None = None) -> LxcError:
+    """The error for what is not there, or not whole, when nothing says what to make it from; `former` was to be renamed to it."""
+    if existence == "absent" and former is not None:
+        text = f"Neither container {former.name}, which was to be renamed, nor {one.name} exists in {one.lxc_path}. {_others(former)}"
+        return NotFound(text, hint="Check the spelling")
     if existence == "absent":
         return not_found(one)
     return LxcError(

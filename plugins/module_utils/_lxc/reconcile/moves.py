@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..errors import BadValue
+from ..errors import BadValue, InUse
+from .course import RUN, Plan
 from .desired import Desired, Observed
 from .plan import Change
-from .verbs import RUN, Plan, Verbs
+from .verbs import Verbs
 
 _AFTER = {"start": "RUNNING", "stop": "STOPPED", "freeze": "FROZEN", "thaw": "RUNNING"}
 
@@ -22,7 +23,7 @@ def creation(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
     if desired.template is None and desired.clone is None:
         from .missing import missing
 
-        raise missing(desired.container, observed.existence)
+        raise missing(desired.container, observed.existence, desired.besides and desired.besides.former)
     anew = " anew, what was half-made is removed" if observed.existence == "half-made" else ""
     words = f"{_making(desired)}{anew}"
     config = verbs.foresee(desired)
@@ -80,12 +81,16 @@ def _resizing(desired: Desired, observed: Observed, verbs: Verbs) -> list[Change
     return [Change("size", before, size.words(wanted), words, partial(verbs.resize, desired))]
 
 
-def running(base: Plan, desired: Desired, state: str, verbs: Verbs) -> Plan:
-    """Append what brings the container from `state` to the wanted one."""
+def running(base: Plan, desired: Desired, state: str, verbs: Verbs, is_ephemeral: bool = False) -> Plan:
+    """Append what brings the container from `state` to the wanted one. InUse for a restart of what is gone once it is stopped."""
     words = RUN[desired.state].get(state, ())
     if base.pending_restart and desired.restart_if_needed and desired.state in ("started", "frozen", "present") and "stop" not in words:
         words = ("stop", "start", *(("freeze",) if desired.state == "frozen" or (desired.state, state) == ("present", "FROZEN") else ()))
     changes = steps(words, desired, state, verbs)
+    if is_ephemeral and "stop" in words:
+        if "start" in words:
+            raise InUse(f"Container {desired.container.name} is ephemeral: it is gone once it is stopped, and cannot be restarted")
+        changes = [change._replace(after="ABSENT") for change in changes]
     at = words.index("start") if "start" in words else len(words)
     start = changes[at] if at < len(words) else None
     restarts = "stop" in words

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..paths import Container
+from ..paths import SPENT, Container
 from ..wire import query
 from ..wire.protocol import State
 from .desired import NOTHING, Desired, Observed
@@ -17,20 +17,26 @@ _SETTLE = 30.0
 
 def observe(desired: Desired) -> Observed:
     """Read what this task needs to know, and no more."""
+    if desired.besides is not None:
+        from .beside import look
+
+        return look(desired, desired.besides, observe)
     one = desired.container
     state = settled_state(one)
     existence = _existence(one, state)
     if desired.state == "absent" and existence != "absent":
-        from ..lifecycle import dependents, rootowner, volumes
+        from .passing import leaving
 
-        rootowner.refuse(one)
-        clones = dependents.of(one) or volumes.clones(one)
-        return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(clones))
+        return leaving(one, existence, state)
     observed = Observed(existence, state.name, template=_template(one) if existence == "defined" and desired.template else "")
+    if state is not State.STOPPED and (desired.state in ("stopped", "restarted") or desired.restart_if_needed):
+        from ..lifecycle.ephemeral import is_ephemeral
+
+        observed = observed._replace(ephemeral=is_ephemeral(one))
     if existence == "defined" and desired.says_storage:
         from .origin import storage
 
-        observed = storage(desired, observed)
+        observed = storage(desired, observed, one)
     if existence != "defined" or not desired.says_config:
         return observed
     from .observe_config import read_config, running_items
@@ -61,11 +67,11 @@ def settled_state(one: Container) -> State:
 def _existence(one: Container, state: State) -> str:
     if state is not State.STOPPED:
         return "defined"
-    is_there = os.path.lexists(one.config)
+    is_there = os.path.lexists(one.config) and not os.path.lexists(f"{one.directory}/{SPENT}")
     if os.path.lexists(one.partial) or (os.path.lexists(one.directory) and not is_there):
-        from ..lifecycle import partial
+        from ..lifecycle import ephemeral, partial
 
-        if partial.is_abandoned(one, _SETTLE) or partial.is_empty(one):
+        if partial.is_abandoned(one, _SETTLE) or partial.is_empty(one) or ephemeral.is_spent(one):
             return "half-made"
         is_there = os.path.lexists(one.config)  # somebody may have made or removed it meanwhile
     return "defined" if is_there else "absent"

@@ -30,11 +30,9 @@ _MEANT = (
 _NOT_SHARED = ("hwaddr", "veth_pair", "ipv4", "ipv6")
 _HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone", "destroy")
 _PLAIN = {
-    "arch": "lxc.arch",
-    "apparmor_profile": "lxc.apparmor.profile",
-    "seccomp_profile": "lxc.seccomp.profile",
+    "arch": "lxc.arch", "apparmor_profile": "lxc.apparmor.profile", "seccomp_profile": "lxc.seccomp.profile",
     "selinux_context": "lxc.selinux.context",
-}
+}  # fmt: skip
 # Files that only one version of the cgroup interface has (kernel documents cgroup-v1/* and cgroup-v2.rst); a name of
 # neither list is the same in both and is written for both.
 _V1 = re.compile(

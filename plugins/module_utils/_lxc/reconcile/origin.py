@@ -19,15 +19,17 @@ from .desired import Desired, Observed
 
 _HINT = "Nothing moves the root filesystem of a container that exists: leave the option out, or remove the container to have it made anew"
 
+_MIGRATE = "Say migrate: true to have its root filesystem moved, or leave the option out"
+
 
 def rootfs_path(one: Container) -> str:
     """What its config says, with all that it includes. What is wrong in other lines is not asked here."""
     return parser.load(one.config, []).rootfs_path
 
 
-def storage(desired: Desired, observed: Observed) -> Observed:
-    """With where its root is, and how many bytes that may hold if the task says a size."""
-    rootfs = rootfs_path(desired.container)
+def storage(desired: Desired, observed: Observed, one: Container) -> Observed:
+    """With where the root of this one is, and how many bytes that may hold if the task says a size."""
+    rootfs = rootfs_path(one)
     return observed._replace(rootfs=rootfs, size=_size(rootfs) if rootfs and "size" in desired.backing_options else None)
 
 
@@ -46,7 +48,7 @@ def check_storage(desired: Desired, rootfs: str) -> None:
     kind = backends.kind_of(rootfs) if rootfs else "none"
     directory = desired.backing_options.get("directory")
     if desired.backing_store not in (None, "best", kind):
-        raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _HINT)
+        raise BadValue("backing_store", desired.backing_store, _there(desired, kind, rootfs), _MIGRATE if rootfs else _HINT)
     if not {"vg_name", "lv_name", "thinpool", "zfs_root"}.isdisjoint(desired.backing_options):
         _check_named(desired, kind, rootfs)
     if "size" in desired.backing_options and not rootfs:

@@ -22,6 +22,7 @@ CHECKED = (
     "template_options", "backing_store", "directory", "size", "fs_type", "stop_timeout", "wait_for", "wait_timeout", "clone_name",
     "clone_from", "clone_snapshot", "container_command", "vg_name", "lv_name", "thinpool", "zfs_root",
 )  # fmt: skip
+BESIDES = ("new_name", "ephemeral", "ephemeral_tmpfs", "migrate", "archive", "force")
 
 
 def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:
@@ -29,6 +30,10 @@ def desired(params: Mapping[str, Any], lxc_path: str) -> list[Desired]:
     names = list(dict.fromkeys(params["name"]))
     if not names:
         raise BadValue("name", [], "at least one name")
+    if any(option in params for option in BESIDES):
+        from .asked import read
+
+        return [read(params, container(name, lxc_path), len(names) > 1, _one) for name in names]
     return [_one(params, container(name, lxc_path), len(names) > 1) for name in names]
 
 

@@ -12,10 +12,20 @@ from ..errors import TimedOut
 from ..paths import Container
 from ..wire import client, query
 from ..wire.protocol import NotRunning, State
+from .desired import Observed
 
 _LASTING = (State.STOPPED, State.RUNNING, State.FROZEN, State.THAWED)
 _LOOK = 0.5  # that nobody answers any more, which is STOPPED, comes before the word of it: a post-stop hook is in between
 _PAUSE = 0.05
+
+
+def leaving(one: Container, existence: str, state: State) -> Observed:
+    """One that is to be removed, with what stands against that."""
+    from ..lifecycle import dependents, rootowner, volumes
+
+    rootowner.refuse(one)
+    clones = dependents.of(one) or volumes.clones(one)
+    return Observed(existence, state.name, snapshots=tuple(dependents.snapshots(one)), clones=tuple(clones))
 
 
 def settled(one: Container, timeout: float) -> State:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import InUse
+from .course import RUN, Plan
 from .desired import Desired, Observed
 from .moves import is_out_of_place, steps
 from .plan import Change
-from .verbs import RUN, Plan, Verbs
+from .verbs import Verbs
 
 
 def plan_removal(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:

@@ -9,12 +9,12 @@ A no is no answer, but the order to look closer: of what is here in another form
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config import keys, parser
 from ..errors import ConfigError
+from .course import Plan
 from .desired import Desired, Observed
-from .verbs import Plan, Verbs
 
 
 class Own(NamedTuple):
@@ -47,7 +47,7 @@ def own(text: str, file: str) -> Own | None:
     return None if problems else Own(found, frozenset(entry.unknown for entry in entries), frozenset(certain), "lxc.include" in found)
 
 
-def plan_config(desired: Desired, observed: Observed, verbs: Verbs) -> Plan:
+def plan_config(desired: Desired, observed: Observed, verbs: Any) -> Plan:
     """As `drift.plan_config`, which is loaded when it looks as if there was something to do."""
     if is_settled(desired, observed.running, observed.text):
         return Plan()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import LxcError, StepError
+from .course import Plan
 from .desired import Desired, Observed
 from .plan import Change
-from .verbs import Plan
 
 
 class Task:
@@ -18,16 +18,14 @@ class Task:
 
     def __init__(self, desired: Desired) -> None:
         self.desired = desired
+        self.name = ((desired.besides and desired.besides.former) or desired.container).name  # as the task says it
+        self.standing = desired.container  # as it is called now
         self.observed = Observed("absent")
         self.plan = Plan()
         self.done: list[Change] = []
         self.actions: list[str] = []
         self.warnings: list[str] = []
         self.error: LxcError | None = None
-
-    @property
-    def name(self) -> str:
-        return self.desired.container.name
 
     def attempt(self, act: Callable[[Task], None]) -> None:
         """Do it unless something failed before; keep the failure."""

@@ -9,6 +9,7 @@ the rest, the waits and the verification, in threads again: most of it is waitin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from ..errors import LxcError, StepError
@@ -86,10 +87,19 @@ def _do(task: Task, changes: Sequence[Change]) -> None:
 
 def note(task: Task, change: Change, outcome: Outcome) -> None:
     """It is so now, by this task or by somebody else."""
+    if change.field == "name":
+        task.standing = task.desired.container
     if not outcome.was_so:
         task.done.append(change)
         task.actions.append(f"{change.describe} ({outcome.how})" if outcome.how else change.describe)
     warn(task, outcome.warnings)
+
+
+def predicted_state(task: Task, now: object) -> object:
+    """The one that its plan leads to."""
+    states = [change.after for change in task.plan.changes if change.field == "state"]
+    known = "STOPPED" if now == "ABSENT" else now
+    return "ABSENT" if task.desired.state == "absent" else states[-1] if states else known
 
 
 def warn(task: Task, warnings: Sequence[object]) -> None:
@@ -110,7 +120,11 @@ def _finish(task: Task, verbs: Verbs) -> None:
 def _verify(task: Task, verbs: Verbs) -> None:
     """Observe again; `restarted` is by then the same as `started`."""
     desired = task.desired
+    if desired.state == "stopped" and task.observed.ephemeral and not os.path.lexists(desired.container.directory):
+        return
     again = desired._replace(state="started") if desired.state == "restarted" else desired
+    if again.besides is not None:  # done each time
+        again = again._replace(besides=again.besides._replace(force=False))
     remaining = container.plan(again, observe(again), verbs).changes
     try:
         verify(remaining, task.name)
@@ -155,7 +169,7 @@ def diffs(tasks: Sequence[Task], predicted: bool) -> list[Diff]:
 
 
 def _writes_config(change: Change) -> bool:
-    return change.field.startswith("config") or (change.field, change.after) == ("existence", "defined")
+    return change.field.startswith(("config", "name", "backing_store")) or (change.field, change.after) == ("existence", "defined")
 
 
 def failure(failed: Sequence[Task], count: int) -> str:

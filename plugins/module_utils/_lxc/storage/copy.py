@@ -13,6 +13,7 @@ from ..errors import Unsupported
 from ..kernel import mount, tree
 from ..paths import Container
 from . import backends
+from .aufs import Aufs
 from .base import Backend
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ def like(source: Backend) -> Mapping[str, object]:
 
 def copy(source: Backend, made: Backend, place: str) -> None:
     """Fill `made`, which is new and empty, and is mounted on `place` for that where it has to be."""
+    if isinstance(source, Aufs) and not mount.knows_fs("aufs"):
+        from .aufsmerge import merge
+
+        directory = made.mount_host(place)
+        try:
+            merge(source.lower, source.upper, directory)
+        finally:
+            made.umount(directory)
+        return
     root_fd = source.open_root()
     try:
         directory = made.mount_host(place)

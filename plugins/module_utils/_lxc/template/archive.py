@@ -11,6 +11,7 @@ system: the directory above has to keep the host's users out.
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from typing import IO, NamedTuple
@@ -19,6 +20,9 @@ from ..errors import LxcError, StepError
 from . import placing
 
 _METADATA = (tarfile.XHDTYPE, tarfile.XGLTYPE, b"X", tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+
+# Beside the user's own: file capabilities, and ACLs as the kernel has them (acl(5)).
+_KEPT = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 
 
 class Limits(NamedTuple):
@@ -29,6 +33,13 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+
+
+class _Rules(NamedTuple):
+    """Whether device nodes are made, and links whatever they say: a container may have any, and nothing here follows one."""
+
+    devices: bool
+    links: bool
 
 
 class Refused(LxcError):
@@ -51,8 +62,11 @@ class Report(NamedTuple):
     size: int
 
 
-def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS) -> Report:
-    """Unpack a tar stream, not compressed any more, into an empty directory. `name` is the archive's, for errors."""
+def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS, devices: bool = False) -> Report:
+    """Unpack a tar stream, not compressed any more, into an empty directory. `name` is the archive's, for errors.
+
+    One that begins with a file `config` is that of a whole container, whose root is below `rootfs`. With `devices` their nodes are made.
+    """
     try:
         root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -60,12 +74,18 @@ def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS
     members = size = 0
     try:
         placer = placing.Placer(root_fd)
+        is_container = False
         for archive, member in _members(stream):
             members += 1
+            if members == 1 and member.isreg() and member.name == "config":
+                is_container = True
+                continue
+            if is_container:
+                _lift(member)
             size += max(member.size, 0)
             if members > limits.members or size > limits.size:
                 raise Refused(f"More than {limits.members} members or {limits.size} bytes")
-            _place(placer, archive, member, limits)
+            _place(placer, archive, member, limits, _Rules(devices, is_container))
         placer.finish()
     except LxcError as error:
         raise StepError("template", "Unpack", name, text=error.message) from error
@@ -90,9 +110,19 @@ def _members(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarIn
         pass
 
 
-def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits) -> None:
+def _lift(member: tarfile.TarInfo) -> None:
+    """From a container's directory to its root, where links of the archive lead too."""
+    for field in ("name", "linkname") if member.islnk() else ("name",):
+        top, _slash, rest = getattr(member, field).partition("/")
+        if top != "rootfs":
+            raise Refused(f"{getattr(member, field)} is not below rootfs, as all but the config of a container's archive is")
+        setattr(member, field, rest or ".")
+
+
+def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits, rules: _Rules) -> None:
     parts = split(member.name, limits.depth)
-    entry = placing.Entry(parts, member.mode & 0o7777, member.uid, member.gid, float(member.mtime), attributes(member))
+    found = attributes(member, with_trusted=rules.links)
+    entry = placing.Entry(parts, member.mode & 0o7777, member.uid, member.gid, float(member.mtime), found)
     if not parts and not member.isdir():
         raise Refused(f"The root itself is a {kind(member)}")
     if member.isdir():
@@ -102,12 +132,16 @@ def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.Tar
         if data is not None:
             placer.file(entry, data, member.size)
     elif member.issym():
-        check_symlink(parts, member.linkname)
+        if not rules.links:
+            check_symlink(parts, member.linkname)
         placer.symlink(entry, member.linkname)
     elif member.islnk():
         placer.hard_link(entry, split(member.linkname, limits.depth))
     elif member.isfifo():
         placer.fifo(entry)
+    elif member.isdev() and rules.devices:
+        kind_of_node = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+        placer.node(entry, kind_of_node, os.makedev(member.devmajor, member.devminor))
     else:
         raise Refused(f"{member.name} is a {kind(member)}")
 
@@ -143,11 +177,13 @@ def check_symlink(parts: tuple[str, ...], target: str) -> None:
             raise Refused(f"{'/'.join(parts)} is a symbolic link that leads out of the root: {target}")
 
 
-def attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
-    """The extended attributes that mean something in a container: file capabilities and the user's own."""
+def attributes(member: tarfile.TarInfo, with_trusted: bool = False) -> dict[str, bytes]:
+    """The extended attributes that mean something in a container: file capabilities, ACLs and the user's own; in a container's own archive
+    those that only root may see as well, but for those of an overlay, which would hide files of one that is made over it."""
     found = {}
     for key, value in member.pax_headers.items():
         name = key[len("SCHILY.xattr.") :] if key.startswith("SCHILY.xattr.") else ""
-        if name == "security.capability" or name.startswith("user."):
+        is_trusted = with_trusted and name.startswith("trusted.") and not name.startswith("trusted.overlay.")
+        if name in _KEPT or name.startswith("user.") or is_trusted:
             found[name] = value.encode("utf-8", "surrogateescape")
     return found

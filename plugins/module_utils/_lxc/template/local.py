@@ -19,7 +19,7 @@ from typing import IO
 from ..errors import BadValue, StepError, Unsupported
 from . import archive, base, metadata
 
-_OPTIONS = ("fstree", "checksum", "metadata", "metadata_checksum")
+_OPTIONS = ("fstree", "checksum", "metadata", "metadata_checksum", "devices")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -35,6 +35,7 @@ def check(options: base.Options) -> None:
             raise BadValue(f"template_options[{name}]", path, "a file that exists on this host")
     for name in ("checksum", "metadata_checksum"):
         _checksum(options, name)
+    _devices(options)
 
 
 def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made:
@@ -45,10 +46,18 @@ def make(options: base.Options, target: base.Target, log: base.Log) -> base.Made
         found = metadata.read(_read(options, "metadata", "metadata_checksum", place, log), base.text(options, "metadata"))
         lines = metadata.config_lines(found, target)
     with _open(options, "fstree", "checksum", place, log) as stream:
-        report = archive.unpack(stream, target.rootfs, base.text(options, "fstree"))
+        report = archive.unpack(stream, target.rootfs, base.text(options, "fstree"), devices=_devices(options))
     log(f"Unpacked {report.members} members, {report.size >> 20} MiB")
     metadata.fill_in(found, target)
     return base.Made(lines, [])
+
+
+def _devices(options: base.Options) -> bool:
+    """A node in a root is as good as the device to whoever gets at it from the host: only for an archive that is trusted."""
+    value = options.get("devices", False)
+    if not isinstance(value, bool):
+        raise BadValue("template_options[devices]", value, "true or false")
+    return value
 
 
 def config_lines(_options: base.Options) -> list[str]:

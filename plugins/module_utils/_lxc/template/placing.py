@@ -15,6 +15,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
+_FOR_NEW = "system.posix_acl_default"
 
 
 class Entry(NamedTuple):
@@ -33,12 +34,13 @@ class Entry(NamedTuple):
 
 
 class Placer:
-    """Keeps the last parent open, since members of one directory follow each other. Directories' times are set at the end."""
+    """Keeps the last parent open, since members of one directory follow each other. Directories' times are set at the end, and the ACL that
+    files which are made in one get."""
 
     def __init__(self, root_fd: int) -> None:
         self._root_fd = root_fd
         self._parent: tuple[tuple[str, ...], int] = ((), -1)
-        self._times: list[tuple[tuple[str, ...], float]] = []
+        self._late: list[Entry] = []
 
     def directory(self, entry: Entry) -> None:
         if entry.parts:
@@ -47,12 +49,13 @@ class Placer:
                 os.mkdir(entry.parts[-1], 0o700, dir_fd=parent_fd)
             except FileExistsError:
                 pass
+        late = {name: value for name, value in entry.attributes.items() if name == _FOR_NEW}
         fd = self._walk(entry.parts)
         try:
-            _dress(fd, entry)
+            _dress(fd, entry._replace(attributes={name: value for name, value in entry.attributes.items() if name not in late}))
         finally:
             os.close(fd)
-        self._times.append((entry.parts, entry.time))
+        self._late.append(entry._replace(attributes=late))
 
     def file(self, entry: Entry, data: IO[bytes], size: int) -> None:
         parent_fd = self._make_way(entry)
@@ -98,16 +101,29 @@ class Placer:
         finally:
             os.close(fd)
 
+    def node(self, entry: Entry, kind: int, device: int) -> None:
+        """Named and not opened: to open a device does something."""
+        parent_fd = self._make_way(entry)
+        name = entry.parts[-1]
+        os.mknod(name, kind | 0o600, device, dir_fd=parent_fd)
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent_fd, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=parent_fd)  # it is no link: nobody else is in this directory
+        os.utime(name, (entry.time, entry.time), dir_fd=parent_fd, follow_symlinks=False)
+
     def finish(self) -> None:
         """The directories' times, which every file in them has changed."""
         self._forget_parent()
-        for parts, time in reversed(self._times):
+        for entry in reversed(self._late):
             try:
-                fd = self._walk(parts)
+                fd = self._walk(entry.parts)
             except LxcError:
                 continue  # a later member took its place
-            os.utime(fd, (time, time))
-            os.close(fd)
+            try:
+                for name, value in entry.attributes.items():
+                    os.setxattr(fd, name, value)
+                os.utime(fd, (entry.time, entry.time))
+            finally:
+                os.close(fd)
 
     def _make_way(self, entry: Entry) -> int:
         """The parent, in which nothing has the member's name any more; a later member replaces a file, but never a directory."""
