@@ -358,10 +358,10 @@ def security() -> tuple[object, ...]:
 
 
 def storage() -> tuple[object, ...]:
-    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, overlayfs, size
+    from .storage import aufs, backends, base, btrfs, copy, grow, loop, mkfs, opened, overlayfs, size
     from .storage import dir as dir_
 
-    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, overlayfs, size
+    return aufs, backends, base, btrfs, copy, dir_, grow, loop, mkfs, opened, overlayfs, size
 
 
 def template() -> tuple[object, ...]:
