@@ -419,6 +419,7 @@ def storage() -> tuple[object, ...]:
         mkfs,
         named,
         naming,
+        opened,
         overlayfs,
         rare,
         size,
@@ -427,7 +428,27 @@ def storage() -> tuple[object, ...]:
     )
     from .storage import dir as dir_
 
-    return aufs, aufsmerge, backends, base, btrfs, copy, dir_, grow, loop, lvm, mkfs, named, naming, overlayfs, rare, size, volume, zfs
+    return (
+        aufs,
+        aufsmerge,
+        backends,
+        base,
+        btrfs,
+        copy,
+        dir_,
+        grow,
+        loop,
+        lvm,
+        mkfs,
+        named,
+        naming,
+        opened,
+        overlayfs,
+        rare,
+        size,
+        volume,
+        zfs,
+    )
 
 
 def template() -> tuple[object, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -452,3 +453,22 @@ def test_storage_that_may_not_be_ours_stays(container: paths.Container, fstree: 
         config.write("lxc.rootfs.managed = no\n")
     assert "lxc.rootfs.managed" in destroy.destroy(container)[0]
     assert not os.path.exists(container.directory) and (host / "elsewhere/etc/issue").exists()
+
+
+def test_who_was_killed_may_have_written_one_more_file(container: paths.Container, fstree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create.create(request(container, fstree), quiet)
+    fd = partial.mark(container, "remove it")
+    partial.remember_storage(fd, f"dir:{container.rootfs}")
+    remove, late = destroy.tree.remove_at, Path(container.rootfs, "late")
+    late.touch()
+
+    def then_another(parent_fd: int, name: str, path: str) -> None:
+        if late.exists():
+            late.unlink()
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        remove(parent_fd, name, path)
+
+    monkeypatch.setattr(destroy.tree, "remove_at", then_another)
+    destroy.clean_up(container, fd)
+    os.close(fd)
+    assert not os.path.exists(container.directory)

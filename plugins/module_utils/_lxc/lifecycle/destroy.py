@@ -8,7 +8,9 @@ While it goes the directory carries LXC's `partial` marker, so that what a kill 
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 
 from .. import paths
 from ..config import parser
@@ -20,6 +22,8 @@ from ..storage import backends
 from ..wire import client
 from ..wire.protocol import State
 from . import dependents, intent, ledger, lock, partial, rootowner, volumes
+
+_LAST_CALL = 2.0
 
 
 def destroy(container: Container, delete_snapshots: bool = False, timeout: float = lock.TIMEOUT) -> list[str]:
@@ -49,8 +53,19 @@ def destroy(container: Container, delete_snapshots: bool = False, timeout: float
 
 
 def clean_up(container: Container, marker_fd: int) -> None:
-    """Remove what a killed creation or removal left behind. The caller holds the lock and the marker."""
-    sweep(container, intent.made(container, marker_fd))
+    """Remove what a killed creation or removal left behind. The caller holds the lock and the marker.
+
+    A program that the killed one ran (cp) is killed with it, and may for a moment be at the end of its last system call.
+    """
+    made = intent.made(container, marker_fd)
+    deadline = time.monotonic() + _LAST_CALL
+    while True:
+        try:
+            return sweep(container, made)
+        except StepError as error:
+            if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def sweep(container: Container, rootfs_path: str) -> None:

@@ -10,8 +10,10 @@ from typing import NamedTuple, Optional
 
 from ..config import parser
 from ..config.model import Config
+from ..errors import StepError
 from ..paths import Container
 from ..storage.base import Backend
+from ..storage.opened import opened
 from . import hooks, identity
 from .apart import apart
 from .log import Log, level_number
@@ -33,7 +35,20 @@ class Clone(NamedTuple):
 def finish(clone: Clone) -> None:
     """With the root mounted where only this can see it. A hook that fails is a StepError with what it printed."""
     log = Log(clone.target.name, clone.target.log, level_number(clone.config.get("lxc.log.level") or "ERROR"))
+    if clone.names is not None and not wanted(clone.config) and _renamed(clone.store, clone.names):
+        return
     apart(lambda: _inside(clone, log))
+
+
+def _renamed(store: Backend, names: tuple[str, str]) -> bool:
+    """Without a process for it, which costs more than all the rest of a snapshot. False where the root needs a place to be mounted on."""
+    try:
+        with opened(store) as directory:
+            if directory:
+                identity.change(directory, *names)
+            return bool(directory)
+    except OSError as error:
+        raise StepError.from_os("clone", "Use", str(error.filename or "the root filesystem"), error) from error
 
 
 def _inside(clone: Clone, log: Log) -> None:

@@ -58,7 +58,7 @@ def in_the_way(container: Container, going: Iterable[Container]) -> list[Contain
 
 
 def outside(one: Container, rootfs_path: str) -> str:
-    """As `rootowner.outside`. A volume lies in no directory: it is another's when another config has it too, and has not this one's name."""
+    """As `rootowner.outside`. A volume lies in no directory: it is another's when its name is not this one's, and another config has it."""
     if named.of(rootfs_path) is None:
         return rootowner.outside(one, rootfs_path)
     plain, owner = rootfs_path.rpartition(":")[2], _owner(one)
