@@ -250,7 +250,8 @@ def test_names(tmp_path: Path) -> None:
     assert naming.means("mine", "mine.3") and naming.means("mine.3", "mine.3") and not naming.means("min", "mine.3")
 
 
-def test_who_is_in_the_way(tmp_path: Path, tools: Tools) -> None:
+def test_who_is_in_the_way(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "LXC_RUN", f"{tmp_path}/run")
     web = made(tmp_path, "web", "lvm:/dev/vg/thick")
     snap = made(tmp_path, "snap0", "/dev/vg/shared", "/web/snaps")
     assert volumes.in_the_way(web, [web]) == [snap] and volumes.in_the_way(web, [web, snap]) == []
