@@ -128,7 +128,7 @@ def steps(found: list[tuple[str, str]], required: list[str], soak: bool) -> list
 def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) -> list[Step]:
     """With the oldest Python for core 2.19, and whether that core is to do all that the newer one does."""
     # What has to do with the core, which the rest of the package does not know.
-    both = [f"tests/unit/test_{name}.py" for name in ("ansible", "defaults", "rituals")]
+    both = [f"tests/unit/test_{name}.py" for name in ("ansible", "defaults")]
     once = [[], *([SOURCES] * (len(found) - 1))] if not soak else [[]] * len(found)
     return [
         step("ruff", "lint", "ruff"),

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The options that go through check, apply, apply again and check again in tests/root/modules, as tasks give them.
 
-tests/unit/test_rituals.py names an option that is missing here.
+modules/test_rituals.py names an option that is missing here.
 """
 
 from __future__ import annotations

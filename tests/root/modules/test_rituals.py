@@ -5,19 +5,18 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rituals
 
 pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.hostkit.lxc.plugins.module_utils import _ansible
 from ansible_collections.hostkit.lxc.plugins.modules import lxc_bridge, lxc_container, lxc_snapshot
 
-RITUALS = Path(__file__).resolve().parents[1] / "root/rituals.py"
 # What is refused whatever it says, and what each task of the tests has.
 ELSEWHERE = {"clone_name", "container_command", "lxc_path", "name"}
 # What the kernels of the hosts that run playbooks have not: tests/root/storage has their four steps, in the virtual machine.
@@ -48,14 +47,13 @@ def named(value: Any, spec: Spec, prefix: str = "") -> Iterator[str]:
 
 def tables(module: str) -> list[Any]:
     """What tests/root/modules takes through the four steps."""
-    told = runpy.run_path(str(RITUALS))
     if module == "lxc_bridge":
-        return [step.options for step in told["BRIDGE"]]
+        return [step.options for step in rituals.BRIDGE]
     if module == "lxc_snapshot":
-        return [step.options for step in [*told["snapshot_life"]("dir"), told["snapshot_end"]("dir")]]
-    made = [creation.options for creation in told["creations"](Path(), Path(), "", "").values()]
-    made += [*told["clones"](Path()).values(), *told["motions"](Path())]
-    return [*told["ALREADY"], *told["CONTAINER"], told["KEEP"], *told["ENDS"], *made]
+        return [step.options for step in [*rituals.snapshot_life("dir"), rituals.snapshot_end("dir")]]
+    made = [creation.options for creation in rituals.creations(Path(), Path(), "", "").values()]
+    made += [*rituals.clones(Path()).values(), *rituals.motions(Path())]
+    return [*rituals.ALREADY, *rituals.CONTAINER, rituals.KEEP, *rituals.ENDS, *made]
 
 
 @pytest.mark.parametrize(("target", "module"), MODULES)
