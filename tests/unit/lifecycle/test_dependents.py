@@ -133,3 +133,10 @@ def test_who_was_removed_by_hand_is_no_user(tmp_path: Path) -> None:
     (lxc_path / "base/config").touch()
     dependents.add(one, [base])
     assert (lxc_path / "base/lxc_snapshots").read_text() == f"{tmp_path}/disk\nhere\n{tmp_path}/away/lxc\nthere\n{lxc_path}\none\n"
+
+
+def test_what_a_killed_restore_has_left_is_no_clone(tmp_path: Path) -> None:
+    base = make(tmp_path, "base", users=f"{tmp_path}/.hostkit-restore.base\nbase\n{tmp_path}/.hostkit-restore.other\nother\n")
+    for name in ("base", "other"):
+        (tmp_path / f".hostkit-restore.{name}/{name}").mkdir(parents=True)
+    assert dependents.of(base) == [f"{tmp_path}/.hostkit-restore.other/other"]

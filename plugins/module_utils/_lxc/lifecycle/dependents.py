@@ -16,7 +16,7 @@ from typing import Optional
 from ..errors import InUse, NotFound
 from ..paths import Container
 from ..rollback import Rollback
-from . import lock
+from . import lock, replacing
 
 
 def sources(container: Container) -> list[Container]:
@@ -44,7 +44,8 @@ def count(container: Container) -> int:
 
 
 def is_snapshot(one: Container, container: Container) -> bool:
-    return one.lxc_path in snapshot_directories(container)
+    """Or what a killed restore has left of one that was to come in its place: that goes with it."""
+    return one.lxc_path in snapshot_directories(container) or one == replacing.work_of(container)
 
 
 def listed(container: Container) -> list[Container]:

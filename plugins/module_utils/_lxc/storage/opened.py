@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, hostkit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A root open for a few changes from the host, without a process and a mount namespace for it: no mount is seen, and a kill leaves none."""
+"""A root open for a few changes from the host, by no process of its own: nobody sees a mount, and a kill leaves none."""
 
 from __future__ import annotations
 
