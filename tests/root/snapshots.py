@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.kernel import libc, mount_old
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.paths import Container
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.reconcile import snapshot
+from patience import FACTOR
 
 STORES = ("dir", "overlayfs")
 HWADDR = "00:16:3e:11:22:33"
@@ -27,7 +28,7 @@ def stock(program: str, container: Container, *arguments: str, ok: bool = True) 
     if shutil.which(program) is None:
         (pytest.fail if os.environ.get("HOSTKIT_REQUIRE_ORACLE") == "1" else pytest.skip)(f"{program} is not installed")
     command = [program, "-P", container.lxc_path, "-n", container.name, *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60 * FACTOR, check=False)
     assert (done.returncode == 0) == ok, f"{command}: {done.returncode}: {done.stdout}"
     return done.stdout
 

@@ -76,9 +76,9 @@ def kernel() -> tuple[object, ...]:
 
 
 def kernel_namespace() -> tuple[object, ...]:
-    from .kernel import namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
+    from .kernel import namespace, netlink, orphans, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
-    return namespace, netlink, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
+    return namespace, netlink, orphans, process, processusage, rename, rtmessage, sockets, systemd, tree, tty, usage, zfs
 
 
 def lifecycle() -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from ..rollback import Rollback
 from . import naming
 from . import size as sizes
 from .base import Copied
-from .volume import Volume, fs_options, fs_type, unmount_left
+from .volume import Volume, fs_options, fs_type, unmount_left, wait_for_orphans
 
 SIZE = 1 << 30  # as LXC's
 FS_TYPE = "ext4"
@@ -128,7 +128,8 @@ class Lvm(Volume):
         return found is not None and found.pool != ""
 
     def is_made_for(self, container: Container) -> bool:
-        """Whether it was made for this container by who was killed, and not by somebody else since."""
+        """Whether it was made for this container by who was killed, and not by somebody else since. Its lvcreate is waited for."""
+        wait_for_orphans(self.tag(container))
         found = self.volume()
         return found is not None and self.tag(container) in found.tags
 
@@ -145,7 +146,11 @@ class Lvm(Volume):
         users = self.users()
         if users:
             raise InUse(f"Logical volume {self.path} cannot be removed: {', '.join(users)} would go with it")
-        lvm.remove(self.group, self.name)
+        try:
+            lvm.remove(self.group, self.name)
+        except StepError:
+            if self.volume() is not None:  # else one that goes on from a task that was killed has removed it
+                raise
 
     def activate(self) -> None:
         """Its device is there afterwards, whether or not it was."""

@@ -46,8 +46,10 @@ def make(image: str, fs_type: str, size: int) -> None:
 
 
 def fill(device: str, fs_type: str) -> None:
-    """An empty file system in an image or on a device."""
-    result = command.run([f"mkfs.{fs_type}", *_TYPES[fs_type][1], device])
+    """An empty file system in an image or on a device. When we are killed it goes too: what it writes to is to be removed."""
+    argv = [f"mkfs.{fs_type}", *_TYPES[fs_type][1], device]
+    setpriv = command.which("setpriv")
+    result = command.run([setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv)
     if result.rc:
         said = (result.stderr.strip() or result.stdout.strip())[-300:]
         raise StepError("storage", f"mkfs.{fs_type}", device, text=said or f"it ended with status {result.rc}")

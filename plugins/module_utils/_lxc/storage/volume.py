@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from ..errors import StepError
+from ..errors import InUse, StepError
 from ..kernel import libc, mount
 from .base import make_root_directory
 from .dir import attach
+
+_PATIENCE = 60.0
 
 
 class Volume:
@@ -89,3 +91,11 @@ def unmount_left(is_ours: Callable[[str], bool]) -> None:
         above, name = os.path.split(one.target)
         if name == "rootfs" and os.path.lexists(f"{above}/partial") and is_ours(one.source):
             mount.umount(one.target, libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
+
+
+def wait_for_orphans(word: str) -> None:
+    """For the programs of a task that was killed, which have this word in their command line."""
+    from ..kernel import orphans
+
+    if not orphans.wait_for(word, _PATIENCE):
+        raise InUse(f"A program that a task has left behind still makes it (processes {orphans.running(word)})")

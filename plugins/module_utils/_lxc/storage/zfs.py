@@ -20,7 +20,7 @@ from ..rollback import Rollback
 from . import naming
 from . import size as sizes
 from .base import Copied
-from .volume import Volume, fs_options, unmount_left
+from .volume import Volume, fs_options, unmount_left, wait_for_orphans
 
 ROOT = "lxc"  # as LXC's
 OPTIONS = ("size", "zfs_root")
@@ -80,6 +80,8 @@ class Zfs(Volume):
     def is_made_for(self, container: Container) -> bool:
         """Whether it was made for this container by who was killed, and not by somebody else since, or not at all yet."""
         check_host()
+        wait_for_orphans(f"{zfs.OWNER}={container.directory}")
+        wait_for_orphans(f"{zfs.PURPOSE}={self.dataset}")
         return zfs.value(self.dataset, zfs.OWNER) == container.directory or not zfs.exists(self.dataset)
 
     def users(self) -> list[str]:
