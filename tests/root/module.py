@@ -29,8 +29,8 @@ Result = dict[str, Any]
 class Module:
     """One module, with the options that every task of the test has."""
 
-    def __init__(self, name: str, /, **always: object) -> None:
-        self._module = importlib.import_module(f"{MODULES}.{name}")
+    def __init__(self, module: str, **always: object) -> None:
+        self._module = importlib.import_module(f"{MODULES}.{module}")
         self.always = always
 
     def __call__(self, *, check: bool = False, diff: bool = True, **options: object) -> Result:
