@@ -44,10 +44,11 @@ CORE_2_19 = (11, 12, 13)  # the Pythons, 3.X, that it runs on
 LINTED = [word for test in ("changelog", "pep8", "pslint", "pylint", "shellcheck", "yamllint") for word in ("--skip-test", test)]
 # Tests that read sources or try the checks themselves: whatever the target's Python is, they say the same.
 SOURCES = [f"--ignore=tests/unit/test_{name}.py" for name in ("bench", "check", "layers", "pin", "playbooks", "skips", "vm")]
-# All but what root-start and modules take, and debian, which has a package mirror.
+# All but what the steps with names of their own take, and debian, which has a package mirror.
 DEBIAN = ["tests/root/service", *(f"tests/root/template/test_{name}.py" for name in ("debian", "debootstrap", "systemd", "many"))]
 ROOT_ELSE = [
-    *("tests/root", "tests/oracle", "--ignore=tests/root/start", "--ignore=tests/root/modules"),
+    *("tests/root", "tests/oracle"),
+    *(f"--ignore=tests/root/{part}" for part in ("lifecycle", "modules", "start", "storage")),
     *(f"--ignore={tests}" for tests in DEBIAN),
 ]
 # What cgroups have a part in. The rest of these directories, the network above all, is the same on every host.
@@ -142,6 +143,8 @@ def _all_steps(found: list[tuple[str, str]], old: str, whole: bool, soak: bool) 
         step("importer", "lint", "importer"),
         step("units-2.21", "sanity", "ansible-test-units", "dev", found[-1][0], *([] if soak else both)),
         step("units-2.19", "sanity", "ansible-test-units", "core-2.19", old, *([] if whole else both)),
+        step("root-lifecycle", "root", "root", "root", "tests/root/lifecycle"),
+        step("root-storage", "root", "root", "root", "tests/root/storage"),
         step("root", "root", "root", "root", *ROOT_ELSE),
         step("integration-2.21", "integration", "integration", "dev", "all"),
         step("modules", "root", "root", "root", "tests/root/modules"),

@@ -271,9 +271,12 @@ def test_who_is_in_the_way(tmp_path: Path, tools: Tools, monkeypatch: pytest.Mon
 def test_a_family_of_datasets_is_not_in_its_own_way(tmp_path: Path, tools: Tools) -> None:
     web = made(tmp_path, "web", "zfs:tank/web")
     made(tmp_path, "snap0", "zfs:tank/two", "/web/snaps")
+    assert volumes.clones(web) == ["zfs:tank/three"]
+    tools.snapshots["tank/two"] = {"tank/two@s3": ["tank/web", "tank/four"]}
+    assert volumes.clones(Container(f"{web.directory}/snaps", "snap0")) == ["zfs:tank/four"]
     three = made(tmp_path, "three", "zfs:tank/three")
     assert volumes.in_the_way(web, [web]) == [three]
-    assert volumes.clones(web) == ["three"]
+    assert volumes.clones(web) == ["three", "zfs:tank/four"]
 
 
 def test_a_snapshot_that_was_copied_by_hand_has_another_ones_volume(tmp_path: Path) -> None:
@@ -304,6 +307,25 @@ def test_what_was_only_intended_and_is_somebody_elses_stays(tmp_path: Path, tool
         os.close(marker_fd)
         assert tools.calls == ([("remove", "vg", "thin")] if gone else []), text
         assert not os.path.lexists(one.directory)
+
+
+def test_what_a_killed_task_has_left_is_not_in_the_way(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Container(str(tmp_path), "thick")
+    os.mkdir(one.directory)
+    monkeypatch.setattr(zfs, "value", lambda name, key: one.directory if key == zfs.OWNER else "-")
+    tools.datasets.add("tank/thick")
+    tools.volumes[1] = tools.volumes[1]._replace(tags=(Lvm.tag(one),))
+    places = {Lvm: {"vg_name": "vg", "size": "2100M"}, Zfs: {"zfs_root": "tank"}}
+    for kind, options in places.items():
+        with pytest.raises(InUse, match="exists"):
+            kind.place(one, options)
+    Path(one.partial).touch()
+    assert [kind.place(one, options) for kind, options in places.items()] == ["lvm:/dev/vg/thick", "zfs:tank/thick"]
+    monkeypatch.setattr(zfs, "value", lambda name, key: "/another")
+    tools.volumes[1] = tools.volumes[1]._replace(tags=())
+    for kind, options in places.items():
+        with pytest.raises(InUse, match="exists"):
+            kind.place(one, options)
 
 
 def test_only_what_a_killed_creation_left_is_unmounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from ..errors import InUse
 from ..paths import Container
 from ..storage import named, naming
 from ..storage.lvm import Lvm
-from . import rootowner, snapshot_list, users
+from . import dependents, rootowner, snapshot_list, users
 
 
 def of(one: Container) -> list[str]:
@@ -38,9 +38,15 @@ def can_share(snapshot: Container) -> bool:
 
 
 def clones(container: Container) -> list[str]:
-    """Who else needs its volume, or that of one of its snapshots, all of which go with it: by name, as far as it is a container's."""
-    going = family(container)
-    return [users.name_of(one, container) if one else text for text, one in _users(going, container) if one not in going]
+    """Who else needs its volume, or that of one of its snapshots, all of which go with it: by name, as far as it is a container's.
+    A snapshot goes alone, and what its dataset shares is handed over to its family."""
+    going, owner = family(container), _owner(container)
+    staying = family(owner) if owner != container else []
+    return [
+        users.name_of(one, container) if one else text
+        for text, one in _users(going, owner)
+        if one not in going and not (one in staying and text.startswith("zfs:"))
+    ]
 
 
 def in_the_way(container: Container, going: Iterable[Container]) -> list[Container]:
@@ -68,12 +74,11 @@ def outside(one: Container, rootfs_path: str) -> str:
     return plain if any(snapshot_list.rootfs_path(other).rpartition(":")[2] == plain for other in others) else ""
 
 
-def _owner(snapshot: Container) -> Container:
-    """Whose it is, by the place where it lies."""
-    above, last = os.path.split(snapshot.lxc_path)
-    if last == "snaps":
-        return Container(*os.path.split(above))
-    return Container(above.removesuffix("snaps"), last)
+def _owner(one: Container) -> Container:
+    """Whose snapshot it is, by the place where it lies; itself where it is none."""
+    above, last = os.path.split(one.lxc_path)
+    found = Container(*os.path.split(above)) if last == "snaps" else Container(above.removesuffix("snaps"), last)
+    return found if one.lxc_path in dependents.snapshot_directories(found) and os.path.lexists(found.config) else one
 
 
 def _users(going: Iterable[Container], container: Container) -> list[tuple[str, Optional[Container]]]:

@@ -65,17 +65,22 @@ class Lvm(Volume):
         pool = _pool(options, group, there)
         one = cls._named(container, group.name, str(options.get("lv_name") or naming.of(container)), there)
         if not pool:
-            _check_room(group, one.name, size)
+            left = sum(volume.size for volume in there if volume.name == one.name and not volume.pool)
+            _check_room(group._replace(free=group.free + left), one.name, size)
         return one, pool
 
     @classmethod
     def _named(cls, container: Container, group: str, wanted: str, there: list[lvm.Volume]) -> Lvm:
-        """A new one; InUse where there is one of that name."""
-        taken = {volume.name for volume in there}
+        """A new one; InUse where there is one of that name, but for what a killed task has left: that goes before."""
+        taken = {volume.name for volume in there if not cls._is_left(volume, container)}
         name = naming.free(container, naming.lvm("lv_name", wanted), taken.__contains__)
         if name in taken:
             raise InUse(f"Logical volume {name} exists in {group} already", hint="Say another lv_name, or remove it")
         return cls(f"lvm:/dev/{group}/{name}")
+
+    @classmethod
+    def _is_left(cls, volume: lvm.Volume, container: Container) -> bool:
+        return cls.tag(container) in volume.tags and os.path.lexists(container.partial)
 
     @classmethod
     def create(cls, container: Container, options: Mapping[str, object]) -> str:

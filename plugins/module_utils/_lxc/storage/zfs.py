@@ -64,10 +64,11 @@ class Zfs(Volume):
 
     @classmethod
     def _named(cls, container: Container, root: str) -> Zfs:
-        """A new one; InUse where there is one of that name."""
+        """A new one; InUse where there is one of that name, but for what a killed task has left: that goes before."""
         naming.dataset("name", f"{root}/{naming.of(container)}")
         name = naming.free(container, f"{root}/{naming.of(container)}", zfs.exists)
-        if zfs.exists(name):
+        is_left = os.path.lexists(container.partial) and zfs.value(name, zfs.OWNER) == container.directory
+        if not is_left and zfs.exists(name):
             raise InUse(f"Dataset {name} exists already", hint="Remove it, or say another zfs_root")
         return cls(f"zfs:{name}")
 
