@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc import paths
-from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import Unsupported
+from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.errors import BadValue
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.lifecycle import create, destroy
 from ansible_collections.hostkit.lxc.plugins.module_utils._lxc.template import busybox
 
@@ -96,5 +96,5 @@ def test_it_gets_an_address_where_a_server_answers(host: Path, stock: Callable[[
 
 
 def test_a_busybox_that_needs_libraries_is_refused(host: Path) -> None:
-    with pytest.raises(Unsupported, match="not linked statically"):
+    with pytest.raises(BadValue, match="linked statically"):
         busybox.check({"busybox_path": os.path.realpath("/bin/sh")})

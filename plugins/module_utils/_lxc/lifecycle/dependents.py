@@ -9,6 +9,7 @@ Both are pairs of lines, lxcpath and name. LXC 1.0 kept only a number in `lxc_sn
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Optional
@@ -69,7 +70,9 @@ def directories(place: str, links: bool = False) -> list[str]:
     try:
         with os.scandir(place) as entries:
             return sorted(entry.name for entry in entries if (entry.is_symlink() if links else entry.is_dir(follow_symlinks=False)))
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # the last: a name that a renaming keeps free
+            raise
         return []
 
 
