@@ -76,8 +76,7 @@ def foresee(old: Container, new: Container) -> str:
 def rename(old: Container, new: Container) -> tuple[bool, list[str]]:
     """Do it, or bring to its end what a killed one has begun. False: somebody else has done it by now. And warnings."""
     if renaming.leads_to(old, new) and renaming.pair(old) == (old, new):
-        bring_to_end(old, f"rename it to {new.name}")
-        return True, []
+        return bring_to_end(old, f"rename it to {new.name}"), []
     with _held(old, new, f"rename {old.name} to {new.name}"):
         if not os.path.lexists(old.directory) and os.path.lexists(new.config):
             return False, []
@@ -102,20 +101,21 @@ def rename(old: Container, new: Container) -> tuple[bool, list[str]]:
     return True, warnings
 
 
-def bring_to_end(one: Container, what: str) -> None:
-    """What somebody has begun with it who was killed; who is still at it is waited for."""
+def bring_to_end(one: Container, what: str) -> bool:
+    """What somebody has begun with it who was killed. False: there is nothing, or who was still at it, and was waited for, has done it."""
     pair = renaming.pair(one)
     if pair is None:
-        return
+        return False
     with _held(*pair, what):
         if renaming.pair(one) != pair:
-            return
+            return False
         try:
             _undo(*pair)
             if os.path.lexists(renaming.journal_of(pair[1])):
                 _finish(*pair)
         except OSError as error:
             raise StepError.from_os("rename", "Bring to its end", str(error.filename or one.directory), error) from error
+    return True
 
 
 @contextlib.contextmanager
