@@ -67,7 +67,7 @@ def test_xfs_with_its_snapshot(thick: Host) -> None:
     assert thick.state("two", "absent", stop_timeout=0)["state"] == "ABSENT"
     entry = thick.state("web", "started", size="400M")
     fs = os.statvfs(pid_root(entry))
-    assert fs.f_blocks * fs.f_frsize > 360 << 20
+    assert fs.f_blocks * fs.f_frsize > 320 << 20  # without its log of 64 MiB
 
 
 def test_a_device_that_a_boot_has_left_out(thick: Host) -> None:

@@ -263,6 +263,10 @@ def test_who_is_in_the_way(tmp_path: Path, tools: Tools, monkeypatch: pytest.Mon
     assert volumes.clones(web) == ["lvm:/dev/vg/foreign"]
     made(tmp_path, "other", "lvm:/dev/vg/foreign")
     assert volumes.clones(web) == ["other"]
+    text = Path(web.config).read_text()
+    Path(web.config).write_text(text + "lxc.rootfs.managed = 0\n")
+    assert volumes.clones(web) == []
+    Path(web.config).write_text(text)
     with pytest.raises(InUse, match="used by its clones: other"):
         destroy.destroy(web, delete_snapshots=True)
     assert tools.calls == [] and os.path.exists(web.config)

@@ -13,7 +13,8 @@ import os
 from collections.abc import Iterable
 from typing import Optional
 
-from ..errors import InUse
+from ..config import parser
+from ..errors import InUse, LxcError
 from ..paths import Container
 from ..storage import named, naming
 from ..storage.lvm import Lvm
@@ -21,8 +22,14 @@ from . import dependents, rootowner, snapshot_list, users
 
 
 def of(one: Container) -> list[str]:
-    """The texts of `lxc.rootfs.path` of those that need the volume of this container; none where it has another kind of root."""
-    volume = named.of(snapshot_list.rootfs_path(one))
+    """The texts of `lxc.rootfs.path` of those that need the volume of this container; none where it has another kind of root, or one
+    that is not removed with it."""
+    try:
+        config = parser.load(one.config, [])
+        is_managed = config.get_bool("lxc.rootfs.managed", True)
+    except (LxcError, OSError):
+        return []
+    volume = named.of(config.rootfs_path) if is_managed else None
     return volume.users() if volume is not None else []
 
 
