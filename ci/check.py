@@ -80,7 +80,6 @@ VM_ROOT = [
     *(f"tests/root/lifecycle/test_{name}.py" for name in ("freeze", "stop", "hook_scope")),
     *(f"tests/root/kernel/test_{name}.py" for name in ("cgroupfs", "cgroup_bpf", "rights", "usage", "netlink")),
     *("tests/root/reconcile/test_bridge.py", "tests/root/reconcile/test_stock_container.py", "tests/root/wire", "tests/root/service"),
-    "tests/root/storage/test_lvm.py",
 ]
 VM_START = ["tests/root/start", "--ignore=tests/root/start/test_soak.py"]  # whose rounds are for `make soak`
 VM_ELSE = ["tests/root", "--ignore=tests/root/start", "--ignore=tests/root/modules"]  # these need Ansible on the host
@@ -170,6 +169,7 @@ def vm_steps() -> list[Step]:
         step("vm-root", "vm", "vm-root", "root", *VM_ROOT),
         step("vm-root-start", "vm-all", "vm-root", "start", *VM_START),
         step("vm-root-else", "vm-all", "vm-root", "else", *VM_ELSE),
+        step("vm-grow", "vm-all", "vm-host", "tests/vm/test_host.py", "-k", "image_grows"),
         step("vm-zfs", "vm-all", "vm-zfs"),
     ]
     return [step._replace(more=True) for step in listed]
