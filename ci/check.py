@@ -29,6 +29,7 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / ".build" / "log"
 AT_A_TIME = 3
+CLEAN_UP = 30.0  # seconds for what a step takes away when it is told to end: the cgroups of systemd in a container are many
 TIMEOUT = 3600 if os.environ.get("HOSTKIT_SOAK") else 1500
 VM_TIMEOUTS = {"vm": 2700, "vm-all": 7200}  # emulated, and an image is built first where there is none
 CLOSING = re.compile(r"(=+ )?(\d+ (passed|failed|skipped|error|errors|deselected|xfailed|warnings?)(, )?)+ in [0-9.]+s.*")
@@ -191,7 +192,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
             if process.returncode is None:
-                ends(process, 10)
+                ends(process, CLEAN_UP)
 
 
 class Runner:

@@ -62,6 +62,7 @@ def host_of(place: Path) -> list[tuple[str, str]]:
     return sorted((str(path), path.read_text() if path.is_file() else "") for path in [place, *(place / "victim").rglob("*")])
 
 
+CONFIG = member("config", data=b"lxc.uts.name = web\n")
 HOSTILE: dict[str, Callable[[Path], list[Member]]] = {
     "dot dot": lambda place: [member("../victim/file", data=b"x")],
     "dot dot inside": lambda place: [member("a/../../victim/file", data=b"x")],
@@ -90,6 +91,10 @@ HOSTILE: dict[str, Callable[[Path], list[Member]]] = {
     "unknown kind": lambda place: [member("z", b"Z")],
     "deep": lambda place: [member("a/" * 200 + "b")],
     "long": lambda place: [member("a" * 256)],
+    "symlink out, in a container's archive": lambda place: [CONFIG, symlink("rootfs/a", "../victim")],
+    "symlink to nothing, in a container's archive": lambda place: [CONFIG, symlink("rootfs/a", "")],
+    "beside the root of a container's archive": lambda place: [CONFIG, member("victim", data=b"x")],
+    "device in a container's archive": lambda place: [CONFIG, member("rootfs/null", tarfile.CHRTYPE, devmajor=1, devminor=3)],
     "empty": lambda place: [],
 }
 
@@ -108,6 +113,14 @@ def test_a_hostile_archive_is_refused_and_touches_nothing(name: str, place: Path
     assert "some.tar" in caught.value.message
     assert host_of(place) == before
     assert (place / "victim/file").stat().st_nlink == 1
+
+
+def test_only_an_archive_that_is_trusted_has_links_that_climb(place: Path) -> None:
+    trusted = tarball(CONFIG, directory("rootfs"), symlink("rootfs/up", "../../victim"), member("rootfs/file", data=b"x"))
+    archive.unpack(trusted, str(place / "root"), "some.tar", devices=True)
+    assert os.readlink(place / "root/up") == "../../victim" and (place / "root/file").read_text() == "x"
+    with pytest.raises(StepError, match="leads out"):  # it is no container's
+        archive.unpack(tarball(symlink("up", "../victim")), str(place / "root"), "some.tar", devices=True)
 
 
 def test_an_entry_put_over_a_symlink_replaces_the_link_itself(place: Path) -> None:

@@ -36,10 +36,11 @@ LIMITS = Limits()
 
 
 class _Rules(NamedTuple):
-    """Whether device nodes are made, and links whatever they say: a container may have any, and nothing here follows one."""
+    """Whether device nodes are made; and of a container's own archive whatever else a container may have: links that lead anywhere, and
+    attributes that only root sees. Both take that the archive is trusted: anybody can begin one with a file `config`."""
 
     devices: bool
-    links: bool
+    whole: bool
 
 
 class Refused(LxcError):
@@ -65,7 +66,7 @@ class Report(NamedTuple):
 def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS, devices: bool = False) -> Report:
     """Unpack a tar stream, not compressed any more, into an empty directory. `name` is the archive's, for errors.
 
-    One that begins with a file `config` is that of a whole container, whose root is below `rootfs`. With `devices` their nodes are made.
+    One that begins with a file `config` is that of a whole container, whose root is below `rootfs`. `devices`: it is trusted, see `_Rules`.
     """
     try:
         root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -85,7 +86,7 @@ def unpack(stream: IO[bytes], directory: str, name: str, limits: Limits = LIMITS
             size += max(member.size, 0)
             if members > limits.members or size > limits.size:
                 raise Refused(f"More than {limits.members} members or {limits.size} bytes")
-            _place(placer, archive, member, limits, _Rules(devices, is_container))
+            _place(placer, archive, member, limits, _Rules(devices, devices and is_container))
         placer.finish()
     except LxcError as error:
         raise StepError("template", "Unpack", name, text=error.message) from error
@@ -121,7 +122,7 @@ def _lift(member: tarfile.TarInfo) -> None:
 
 def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits, rules: _Rules) -> None:
     parts = split(member.name, limits.depth)
-    found = attributes(member, with_trusted=rules.links)
+    found = attributes(member, with_trusted=rules.whole)
     entry = placing.Entry(parts, member.mode & 0o7777, member.uid, member.gid, float(member.mtime), found)
     if not parts and not member.isdir():
         raise Refused(f"The root itself is a {kind(member)}")
@@ -132,8 +133,7 @@ def _place(placer: placing.Placer, archive: tarfile.TarFile, member: tarfile.Tar
         if data is not None:
             placer.file(entry, data, member.size)
     elif member.issym():
-        if not rules.links:
-            check_symlink(parts, member.linkname)
+        check_symlink(parts, member.linkname, anywhere=rules.whole)
         placer.symlink(entry, member.linkname)
     elif member.islnk():
         placer.hard_link(entry, split(member.linkname, limits.depth))
@@ -164,12 +164,12 @@ def split(name: str, depth: int = LIMITS.depth) -> tuple[str, ...]:
     return parts
 
 
-def check_symlink(parts: tuple[str, ...], target: str) -> None:
+def check_symlink(parts: tuple[str, ...], target: str, anywhere: bool = False) -> None:
     """Refuse a relative target that climbs out of the root. An absolute one means the container's own root; nothing here follows it."""
     height = len(parts) - 1
     if not target or "\0" in target:
         raise Refused(f"{'/'.join(parts)} is a symbolic link to nothing")
-    if target.startswith("/"):
+    if anywhere or target.startswith("/"):
         return
     for part in target.split("/"):
         height += {"": 0, ".": 0, "..": -1}.get(part, 1)
