@@ -96,7 +96,7 @@ class Shown(Opened):
         super().__init__(one)
         place.mkdir(exist_ok=True)
         self._place = place
-        attach(self._fd, str(place))
+        attach(os.dup(self._fd), str(place))
 
     def __enter__(self) -> Path:
         return self._place

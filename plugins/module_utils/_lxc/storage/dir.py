@@ -54,17 +54,7 @@ class Dir:
         attributes, cleared, propagation, data = mount.parse_options(options)
         if data:
             raise StepError("mount", "Mount", self.rootfs_path, text=f"a directory takes no {data!r} in lxc.rootfs.options")
-        tree_fd = mount.open_tree(self._path, clone=True, recursive=True)
-        try:
-            if attributes or cleared:
-                mount.set_attr(tree_fd, set=attributes, clear=cleared)
-            attach(tree_fd, target)
-        except BaseException:
-            mount.discard(tree_fd)
-            raise
-        os.close(tree_fd)
-        if propagation:
-            mount.set_attr(target, propagation=propagation, recursive=True)
+        attach(mount.open_tree(self._path, clone=True, recursive=True), target, propagation, attributes, cleared)
 
     def umount(self, target: str) -> None:
         if os.path.realpath(target) != os.path.realpath(self._path):
@@ -101,10 +91,19 @@ class Dir:
         return Overlayfs.over([self._path], target)
 
 
-def attach(tree_fd: int, target: str) -> None:
-    """Put a mount that is not attached yet on a directory of the host."""
-    target_fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def attach(tree_fd: int, target: str, propagation: int = 0, attributes: int = 0, cleared: int = 0) -> None:
+    """Put a mount that is not attached yet on a directory of the host, with MOUNT_ATTR_* set and cleared, and close it."""
     try:
-        mount.attach(tree_fd, target_fd)
-    finally:
-        os.close(target_fd)
+        if attributes or cleared:
+            mount.set_attr(tree_fd, set=attributes, clear=cleared)
+        target_fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            mount.attach(tree_fd, target_fd)
+        finally:
+            os.close(target_fd)
+    except BaseException:
+        mount.discard(tree_fd)
+        raise
+    os.close(tree_fd)
+    if propagation:
+        mount.set_attr(target, propagation=propagation, recursive=True)

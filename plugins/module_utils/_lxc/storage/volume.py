@@ -28,15 +28,7 @@ class Volume:
 
     def mount(self, target: str, options: str) -> None:
         attributes, cleared, propagation, data = mount.parse_options(options)
-        tree_fd = self.open_fs(attributes & ~cleared, data)
-        try:
-            attach(tree_fd, target)
-        except BaseException:
-            mount.discard(tree_fd)
-            raise
-        os.close(tree_fd)
-        if propagation:
-            mount.set_attr(target, propagation=propagation, recursive=True)
+        attach(self.open_fs(attributes & ~cleared, data), target, propagation)
 
     def umount(self, target: str) -> None:
         """All is on the disk before it goes: whoever filled it hears now that there was no room."""
