@@ -18,7 +18,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from ..lifecycle import ephemeral, fifo, ledger
+from ..lifecycle import fifo, ledger
 from ..paths import Container
 from ..wire.protocol import State
 from . import launcher, notify, state
@@ -158,7 +158,7 @@ class Ending:
         """Nothing of this run of init is left."""
         record.cleaner_pid, record.touched = 0, True
         record.release(self.loop)
-        if record.rebooting and record.stop_asked and ephemeral.has_run(record.container):
+        if record.rebooting and record.stop_asked and record.get("lxc.ephemeral") == "1":
             record.rebooting = False
             self.clean(record, "It was stopped while it rebooted")  # as it will not come back, another takes it away
             return
