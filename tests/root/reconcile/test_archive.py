@@ -85,7 +85,7 @@ def test_there_and_back_again(lxc_path: Path, suffix: str) -> None:
     holes = [os.stat(f"{root}/sparse").st_blocks for root in (one.rootfs, f"{lxc_path}/again/rootfs")]
     assert holes[1] <= holes[0] + 256, holes
     refused = job(lxc_path, "no", template="local", template_options={"fstree": str(path)}, network=[]).apply().failed
-    assert "device node" in refused and not os.path.exists(lxc_path / "no")
+    assert ("device node" in refused or "leads out of the root" in refused) and not os.path.exists(lxc_path / "no")
     assert sorted(os.listdir(lxc_path.parent)) == ["lxc", path.name]
 
 
