@@ -284,7 +284,10 @@ def main(arguments: list[str]) -> int:
         return 0
     chosen = choose(everything, arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    LOG.mkdir(parents=True, exist_ok=True)
+    try:
+        LOG.mkdir(parents=True, exist_ok=True)
+    except PermissionError:
+        sys.exit(f"ci/check: {LOG} cannot be made by this user; run it as root, or in a checkout of your own")
     runner = Runner(max(len(step.name) for step in chosen))
     began = time.monotonic()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
